@@ -1,0 +1,110 @@
+"""What a model is: x_dot = f(x, u, p), with names, units and a manifold."""
+
+from __future__ import annotations
+
+import abc
+from typing import final
+
+import casadi as ca
+import numpy as np
+
+from mpc_controller.model.manifold import Manifold
+from mpc_controller.model.parameters import Parameter, Parameters
+
+
+class Dynamics(abc.ABC):
+    """ẋ = f(x, u, p) in SI units.
+
+    x (nx,) lives on `manifold`; u (nu,); p (np,) holds `parameters` in their order. A subclass sets the attributes in
+    its constructor or its body, and is ready when it exists.
+    """
+
+    name: str
+    state_names: tuple[str, ...]
+    state_units: tuple[str, ...]
+    control_names: tuple[str, ...]
+    control_units: tuple[str, ...]
+    manifold: Manifold
+    parameters: Parameters
+
+    @abc.abstractmethod
+    def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+        """f(x, u, p): (nx,), (nu,), (np,) → (nx,)."""
+
+    @property
+    def nx(self) -> int:
+        return len(self.state_names)
+
+    @property
+    def nu(self) -> int:
+        return len(self.control_names)
+
+    @property
+    def np(self) -> int:
+        return len(self.parameters)
+
+    def function(self) -> ca.Function:
+        """f as a CasADi function (x, u, p) → xdot, for tests and tools; not for the loop."""
+        x, u, p = ca.SX.sym("x", self.nx), ca.SX.sym("u", self.nu), ca.SX.sym("p", self.np)
+        return ca.Function("xdot", [x, u, p], [self.xdot(x, u, p)], ["x", "u", "p"], ["xdot"])
+
+
+class DifferentiatedDynamics(Dynamics):
+    """Dynamics that know their own derivatives better than automatic differentiation does."""
+
+    @abc.abstractmethod
+    def jacobians(self, x: ca.SX, u: ca.SX, p: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
+        """f and its derivatives: f (nx,), ∂f/∂x (nx, nx), ∂f/∂u (nx, nu), sharing subexpressions."""
+
+
+def linearized(dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
+    """f (nx,), ∂f/∂x (nx, nx), ∂f/∂u (nx, nu) of any dynamics, at any expressions x, u, p."""
+    if isinstance(dynamics, DifferentiatedDynamics):
+        return dynamics.jacobians(x, u, p)
+    xs, us = ca.SX.sym("x", dynamics.nx), ca.SX.sym("u", dynamics.nu)
+    f = dynamics.xdot(xs, us, p)
+    outputs = [f, ca.jacobian(f, xs), ca.jacobian(f, us)]
+    # One Function call keeps the subexpressions shared between the value and the derivatives.
+    free = ca.Function("linearized", [xs, us, p], outputs)
+    f, f_x, f_u = free(x, u, p)
+    return f, f_x, f_u
+
+
+@final
+class DisturbedDynamics(DifferentiatedDynamics):
+    """ẋ = f(x, u, p) + E d: a constant disturbance d on the named state derivatives, as parameters.
+
+    What the model leaves out (a wrong mass, drag, a push) shows up as d; an estimator fits it, and the planner, which
+    sees it as the parameters `disturbance.<state>`, plans with it. Source: Pannocchia, Rawlings, "Disturbance models for
+    offset-free model-predictive control", 2003.
+    """
+
+    def __init__(self, nominal: Dynamics, channels: tuple[str, ...]) -> None:
+        unknown = [c for c in channels if c not in nominal.state_names]
+        if unknown:
+            raise ValueError(f"{nominal.name}: disturbance on {unknown}; states are {list(nominal.state_names)}")
+        self.nominal = nominal
+        self.channels = channels
+        self.name = nominal.name
+        self.state_names, self.state_units = nominal.state_names, nominal.state_units
+        self.control_names, self.control_units = nominal.control_names, nominal.control_units
+        self.manifold = nominal.manifold
+        units = dict(zip(nominal.state_names, nominal.state_units, strict=True))
+        self.parameters = nominal.parameters + Parameters(
+            tuple(
+                Parameter(f"disturbance.{c}", 0.0, f"{units[c]}/s", description=f"constant disturbance on d({c})/dt")
+                for c in channels
+            )
+        )
+        self._E = np.zeros((nominal.nx, len(channels)))
+        for j, c in enumerate(channels):
+            self._E[nominal.state_names.index(c), j] = 1.0
+
+    def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+        n = self.nominal.np
+        return self.nominal.xdot(x, u, p[:n]) + ca.sparsify(ca.SX(self._E)) @ p[n:]
+
+    def jacobians(self, x: ca.SX, u: ca.SX, p: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
+        n = self.nominal.np
+        f, f_x, f_u = linearized(self.nominal, x, u, p[:n])
+        return f + ca.sparsify(ca.SX(self._E)) @ p[n:], f_x, f_u

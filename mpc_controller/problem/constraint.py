@@ -1,0 +1,70 @@
+"""What must hold at a point of the horizon: lower ≤ g(x, u, p, ref) ≤ upper, hard or soft."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import casadi as ca
+
+from mpc_controller.problem.cost import ProblemError
+from mpc_controller.problem.stage import Stage
+
+
+@final
+@dataclass(frozen=True)
+class Soft:
+    """A violation e ≥ 0 is allowed at the price l1·e + ½ l2·e² (exact penalty where l1 exceeds the multiplier)."""
+
+    l1: float
+    l2: float
+
+    def __post_init__(self) -> None:
+        if not (self.l1 >= 0 and self.l2 >= 0 and self.l1 + self.l2 > 0 and math.isfinite(self.l1 + self.l2)):
+            raise ProblemError(f"Soft(l1={self.l1}, l2={self.l2}): both must be finite, at least 0, and one above 0")
+
+
+@final
+@dataclass(frozen=True)
+class Constraint:
+    """lower ≤ g(x, u, p, ref) ≤ upper, row by row; ±inf where one side is free.
+
+    Bounds become the run-time parameters `lower.<name>[i]` and `upper.<name>[i]`. A constraint that involves controls holds
+    at k = 0..N−1; one on states alone at k = 1..N, as x₀ is given.
+    """
+
+    name: str
+    expression: Callable[[Stage], ca.SX]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    soft: Soft | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.lower) != len(self.upper) or not self.lower:
+            raise ProblemError(
+                f"constraint '{self.name}': {len(self.lower)} lower and {len(self.upper)} upper bounds; as many of each"
+            )
+        for i, (low, high) in enumerate(zip(self.lower, self.upper, strict=True)):
+            if math.isnan(low) or math.isnan(high) or low > high or low == math.inf or high == -math.inf:
+                raise ProblemError(f"constraint '{self.name}' row {i}: bounds [{low}, {high}] are reversed or not numbers")
+
+
+def control_bounds(lower: Sequence[float], upper: Sequence[float], name: str = "control") -> Constraint:
+    """lower ≤ u ≤ upper for all controls."""
+    return Constraint(name, lambda stage: stage.u, tuple(map(float, lower)), tuple(map(float, upper)))
+
+
+def state_bounds(
+    indices: Sequence[int], lower: Sequence[float], upper: Sequence[float], name: str, soft: Soft | None = None
+) -> Constraint:
+    """lower ≤ x[indices] ≤ upper."""
+    chosen = list(indices)
+    return Constraint(
+        name,
+        lambda stage: ca.vertcat(*(stage.x[i] for i in chosen)),
+        tuple(map(float, lower)),
+        tuple(map(float, upper)),
+        soft,
+    )

@@ -1,0 +1,138 @@
+"""The optimal control problem: what is wanted, never how."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import casadi as ca
+import numpy as np
+
+from mpc_controller.arrays import Array
+from mpc_controller.model.dynamics import Dynamics
+from mpc_controller.model.integrators import Integrator
+from mpc_controller.model.parameters import Parameter, Parameters
+from mpc_controller.problem.constraint import Constraint
+from mpc_controller.problem.cost import Cost, LeastSquares, ProblemError
+from mpc_controller.problem.stage import Stage
+
+
+@final
+@dataclass(frozen=True)
+class OptimalControlProblem:
+    """min Σ_k dt_k Σ_j l_j(x_k, u_k) + Σ_j m_j(x_N)   over k = 0..N−1
+
+        s.t. x₀ given,  x_{k+1} = F(x_k, u_k, p, dt_k),  lower ≤ g(x_k, u_k) ≤ upper
+
+    with `path_costs` l_j, `terminal_costs` m_j, `path_constraints` (which hold at N too where they involve states alone)
+    and `terminal_constraints` (at N alone). `grid` holds dt_k [s], N of them. `reference_names` names the entries of the
+    reference r_k (nr,) that costs and constraints see; it changes with every call of a solver, as `parameters` may.
+    """
+
+    name: str
+    dynamics: Dynamics
+    integrator: Integrator
+    grid: tuple[float, ...]
+    path_costs: tuple[Cost, ...]
+    terminal_costs: tuple[Cost, ...] = ()
+    path_constraints: tuple[Constraint, ...] = ()
+    terminal_constraints: tuple[Constraint, ...] = ()
+    reference_names: tuple[str, ...] = ()
+    extra_parameters: Parameters = Parameters()
+
+    def __post_init__(self) -> None:
+        if not self.grid or any(not (dt > 0 and math.isfinite(dt)) for dt in self.grid):
+            raise ProblemError(f"problem '{self.name}': grid is {self.grid}; it needs at least one step, each above 0 s")
+        if not self.path_costs and not self.terminal_costs:
+            raise ProblemError(f"problem '{self.name}': no cost; give at least one path or terminal cost")
+        names = [c.name for c in (*self.path_costs, *self.terminal_costs)]
+        names += [c.name for c in (*self.path_constraints, *self.terminal_constraints)]
+        if len(set(names)) != len(names):
+            raise ProblemError(f"problem '{self.name}': terms named twice: {sorted(n for n in names if names.count(n) > 1)}")
+        self._check_terms()
+
+    @property
+    def N(self) -> int:
+        """Number of intervals."""
+        return len(self.grid)
+
+    @property
+    def nr(self) -> int:
+        return len(self.reference_names)
+
+    @cached_property
+    def times(self) -> Array:
+        """(N+1,) seconds from the start of the horizon."""
+        return np.concatenate([[0.0], np.cumsum(self.grid)])
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """Everything that may change at run time, with nominal values: of the dynamics, then extra ones, then the
+        weights `weight.<cost>[i]`, then the bounds `lower.<constraint>[i]`, `upper.<constraint>[i]`."""
+        table: list[Parameter] = []
+        for cost in (*self.path_costs, *self.terminal_costs):
+            if isinstance(cost, LeastSquares):
+                table += [Parameter(f"weight.{cost.name}[{i}]", w, "", lower=0.0) for i, w in enumerate(cost.weights)]
+        for constraint in (*self.path_constraints, *self.terminal_constraints):
+            for side, bounds in (("lower", constraint.lower), ("upper", constraint.upper)):
+                table += [Parameter(f"{side}.{constraint.name}[{i}]", b, "") for i, b in enumerate(bounds)]
+        return self.dynamics.parameters + self.extra_parameters + Parameters(tuple(table))
+
+    def stage(self, x: ca.SX, u: ca.SX, p: ca.SX, reference: ca.SX) -> Stage:
+        """A stage over the problem's parameter vector p (np,)."""
+        return Stage(x, u, self.parameters.unpack(p), reference)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that the generated code depends on; values of parameters are not part of it."""
+        x, u = ca.SX.sym("x", self.dynamics.nx), ca.SX.sym("u", self.dynamics.nu)
+        p, r, dt = ca.SX.sym("p", len(self.parameters)), ca.SX.sym("r", self.nr), ca.SX.sym("dt")
+        stage = self.stage(x, u, p, r)
+        expressions = [self.integrator.step(self.dynamics, x, u, p[: self.dynamics.np], dt)]
+        for cost in (*self.path_costs, *self.terminal_costs):
+            expressions.append(cost.residual(stage) if isinstance(cost, LeastSquares) else cost.value(stage))
+        constraints = (*self.path_constraints, *self.terminal_constraints)
+        expressions += [c.expression(stage) for c in constraints]
+        text = ca.Function("problem", [x, u, p, r, dt], expressions).serialize()
+        layout = repr(
+            (
+                self.N,
+                self.dynamics.manifold,
+                type(self.dynamics).__qualname__,
+                self.integrator,
+                self.parameters.names,
+                [(c.name, type(c).__name__) for c in (*self.path_costs, *self.terminal_costs)],
+                (len(self.path_costs), len(self.path_constraints)),
+                [(c.name, len(c.lower), c.soft) for c in constraints],
+            )
+        )
+        return hashlib.sha256((text + layout).encode()).hexdigest()
+
+    def _check_terms(self) -> None:
+        """Evaluate every term once, so that a wrong size or a misspelt parameter fails here, by name."""
+        x, u = ca.SX.sym("x", self.dynamics.nx), ca.SX.sym("u", self.dynamics.nu)
+        p, r = ca.SX.sym("p", len(self.parameters)), ca.SX.sym("r", self.nr)
+        stage = self.stage(x, u, p, r)
+        for cost in (*self.path_costs, *self.terminal_costs):
+            value = cost.residual(stage) if isinstance(cost, LeastSquares) else cost.value(stage)
+            expected = len(cost.weights) if isinstance(cost, LeastSquares) else 1
+            if value.shape != (expected, 1):
+                raise ProblemError(
+                    f"problem '{self.name}': cost '{cost.name}' gives shape {value.shape}; expected ({expected}, 1)"
+                )
+            if cost in self.terminal_costs and ca.depends_on(value, u):
+                raise ProblemError(f"problem '{self.name}': terminal cost '{cost.name}' uses controls; there are none at N")
+        for constraint in (*self.path_constraints, *self.terminal_constraints):
+            value = constraint.expression(stage)
+            if value.shape != (len(constraint.lower), 1):
+                raise ProblemError(
+                    f"problem '{self.name}': constraint '{constraint.name}' gives shape {value.shape}; "
+                    f"its bounds have {len(constraint.lower)} rows"
+                )
+            if constraint in self.terminal_constraints and ca.depends_on(value, u):
+                raise ProblemError(
+                    f"problem '{self.name}': terminal constraint '{constraint.name}' uses controls; there are none at N"
+                )

@@ -1,0 +1,85 @@
+"""Data of one machine and of the jobs that it can do. The folder robots/ fills these in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from mpc_controller.arrays import Array
+from mpc_controller.model.dynamics import DisturbedDynamics, Dynamics
+from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
+
+
+@final
+@dataclass(frozen=True)
+class Task:
+    """One job: a problem, and where the reference comes from.
+
+    `reference(t)` maps times since the task's start (n,) [s] to reference rows (n, nr); it is pure.
+    `errors(x, r)` gives the tracking errors of a state (nx,) against a reference row (nr,), named with their unit, for example
+    {"position_m": 0.01}. Statistics leave out the first `settle_s`.
+    `solver_options` are keyword arguments of the solver that suit this task.
+    """
+
+    name: str
+    description: str
+    problem: OptimalControlProblem
+    reference: Callable[[Array], Array]
+    errors: Callable[[Array, Array], dict[str, float]]
+    initial_state: Array
+    duration_s: float
+    settle_s: float = 0.0
+    solver: str = "multiple-shooting"
+    solver_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True)
+class Robot:
+    """One machine.
+
+    `dynamics` carries the identified parameters (SI) and, through DisturbedDynamics, the disturbance channels. `measured` names
+    the states that its sensors give; the others are estimated. `control_slew` [unit/s] is the fastest change that the
+    actuators may see. `measurement_std` (tangent entries of the measured states), `process_std` (ndx, per √s) and
+    `disturbance_std` (channels, per √s) tune the estimator.
+
+    `hold(state, planned)` is the fallback law on board of the robot: from the measured state (unmeasured entries as planned)
+    and the state that the last plan wanted when the hold began, the control (nu,) that keeps the robot still. `neutral` is
+    the control (nu,) before any plan.
+    """
+
+    name: str
+    description: str
+    dynamics: DisturbedDynamics
+    measured: tuple[str, ...]
+    control_lower: Array
+    control_upper: Array
+    control_slew: Array
+    neutral: Array
+    plant_rate_hz: float
+    control_rate_hz: float
+    mjcf: Path
+    tasks: Mapping[str, Callable[[], Task]]
+    default_task: str
+    hold: Callable[[Array, Array], Array]
+    measurement_std: Array
+    process_std: Array
+    disturbance_std: Array
+
+    @cached_property
+    def model_hash(self) -> str:
+        """Twelve hex digits that controller and plant compare: same equations, names and manifold. Values are left out."""
+        d: Dynamics = self.dynamics
+        text = d.function().serialize() + repr((self.name, d.state_names, d.control_names, d.manifold, self.measured))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @cached_property
+    def measured_indices(self) -> np.ndarray[Any, np.dtype[np.intp]]:
+        """Positions of the measured states in x."""
+        return np.array([self.dynamics.state_names.index(n) for n in self.measured], dtype=np.intp)
