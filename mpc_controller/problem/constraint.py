@@ -16,7 +16,10 @@ from mpc_controller.problem.stage import Stage
 @final
 @dataclass(frozen=True)
 class Soft:
-    """A violation e ≥ 0 is allowed at the price l1·e + ½ l2·e² (exact penalty where l1 exceeds the multiplier)."""
+    """A violation e ≥ 0 is allowed at the price l1·e + ½ l2·e² per grid point (exact penalty where l1 exceeds the multiplier).
+
+    The prices become the run-time parameters `soft_l1.<constraint>` and `soft_l2.<constraint>`.
+    """
 
     l1: float
     l2: float

@@ -71,7 +71,8 @@ class OptimalControlProblem:
     @cached_property
     def parameters(self) -> Parameters:
         """Everything that may change at run time, with nominal values: of the dynamics, then extra ones, then the
-        weights `weight.<cost>[i]`, then the bounds `lower.<constraint>[i]`, `upper.<constraint>[i]`."""
+        weights `weight.<cost>[i]`, then the bounds `lower.<constraint>[i]`, `upper.<constraint>[i]` and, of soft
+        constraints, the prices `soft_l1.<constraint>`, `soft_l2.<constraint>`."""
         table: list[Parameter] = []
         for cost in (*self.path_costs, *self.terminal_costs):
             if isinstance(cost, LeastSquares):
@@ -79,6 +80,9 @@ class OptimalControlProblem:
         for constraint in (*self.path_constraints, *self.terminal_constraints):
             for side, bounds in (("lower", constraint.lower), ("upper", constraint.upper)):
                 table += [Parameter(f"{side}.{constraint.name}[{i}]", b, "") for i, b in enumerate(bounds)]
+            if constraint.soft:
+                table.append(Parameter(f"soft_l1.{constraint.name}", constraint.soft.l1, "", lower=0.0))
+                table.append(Parameter(f"soft_l2.{constraint.name}", constraint.soft.l2, "", lower=0.0))
         return self.dynamics.parameters + self.extra_parameters + Parameters(tuple(table))
 
     def stage(self, x: ca.SX, u: ca.SX, p: ca.SX, reference: ca.SX) -> Stage:
@@ -106,7 +110,7 @@ class OptimalControlProblem:
                 self.parameters.names,
                 [(c.name, type(c).__name__) for c in (*self.path_costs, *self.terminal_costs)],
                 (len(self.path_costs), len(self.path_constraints)),
-                [(c.name, len(c.lower), c.soft) for c in constraints],
+                [(c.name, len(c.lower), c.soft is None) for c in constraints],
             )
         )
         return hashlib.sha256((text + layout).encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""The shared library of one problem: generated stage functions, a header with its sizes and tables, and the kernels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import casadi as ca
+
+from mpc_controller.native.build import Build, Source, build_library
+from mpc_controller.native.codegen import generate_c
+from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
+from mpc_controller.solvers.stage_functions import Row, StageFunctions
+
+_KERNELS = ("linalg.h", "riccati.h", "interior_point.h", "multiple_shooting.h")
+# Packages whose code decides what is generated: a change in any of them builds anew.
+_GENERATORS = ("model", "problem", "solvers", "native")
+# An equality constraint is given this much room, as interior points need an interior.
+_MIN_RANGE = 2e-8
+
+
+def build_shooting_library(functions: StageFunctions, report: Callable[[str], None]) -> Build:
+    """Compile (or take from the cache) the native multiple-shooting solver of a problem. Raises CompilerError."""
+    problem = functions.problem
+    return build_library(
+        f"the solver of {problem.name}", problem.fingerprint + _code_digest(), lambda: _sources(functions), report
+    )
+
+
+@cache
+def _code_digest() -> str:
+    """Hash of this package's own code as far as it shapes the library."""
+    digest = hashlib.sha256()
+    package = Path(str(files("mpc_controller")))
+    for folder in _GENERATORS:
+        for path in sorted((package / folder).rglob("*")):
+            if path.suffix in (".py", ".h"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(functions: StageFunctions) -> Sequence[Source]:
+    generated = functions.functions()
+    kernels = files("mpc_controller.native") / "kernels"
+    headers = [Source(name, (kernels / name).read_text()) for name in _KERNELS]
+    main = '#include "problem.h"\n#include "multiple_shooting.h"\n'
+    return [
+        *headers,
+        Source("problem.h", _header(functions, generated)),
+        Source("stages.c", generate_c(generated), optimization="-O1"),
+        Source("solver.c", main),
+    ]
+
+
+def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
+    """Sizes and tables of the problem as C constants."""
+    problem: OptimalControlProblem = functions.problem
+    path, terminal = functions.path_rows, functions.terminal_rows
+    sizes = {
+        "N": problem.N,
+        "NX": functions.ndx,
+        "NXA": functions.nx,
+        "NU": functions.nu,
+        "NR": problem.nr,
+        "NP": len(problem.parameters),
+        "NG": len(path),
+        "NB": sum(row.entry is not None for row in path),
+        "NC": sum(row.entry is None for row in path),
+        "NGT": len(terminal),
+        "NBT": sum(row.entry is not None for row in terminal),
+        "NCT": sum(row.entry is None for row in terminal),
+        "ANY_SOFT": int(any(row.l1 >= 0 for row in path + terminal)),
+        "WORK_SIZE": max(f.sz_w() for f in generated) + 1,
+        "ARG_SIZE": max(f.sz_arg() for f in generated) + 1,
+        "RES_SIZE": max(f.sz_res() for f in generated) + 1,
+    }
+    lines = ["#pragma once", f"#define MIN_RANGE {_MIN_RANGE!r}"]
+    lines += [f"#define {name} {size}" for name, size in sizes.items()]
+    for suffix, rows, first in (("", path, 0), ("_N", terminal, functions.nu)):
+        lines += [
+            _table("BOUND_ENTRY" + suffix, [row.entry - first for row in rows if row.entry is not None]),
+            _table("LOWER" + suffix, [row.lower for row in rows]),
+            _table("UPPER" + suffix, [row.upper for row in rows]),
+            _table("SOFT_L1" + suffix, [row.l1 for row in rows]),
+            _table("SOFT_L2" + suffix, [row.l2 for row in rows]),
+        ]
+    lines.append(_table("ON_STATES_ALONE", [int(row.on_states_alone) for row in path]))
+    lines += [
+        f"int {f.name()}(const double **arg, double **res, long long *iw, double *w, int mem);"
+        for f in generated
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(name: str, values: Sequence[int]) -> str:
+    """A constant array; C wants at least one entry."""
+    return f"static const int {name}[] = {{{', '.join(map(str, values or [0]))}}};"
+
+
+def row_names(rows: Sequence[Row]) -> list[str]:
+    """Names of constraint rows in the kernels' order."""
+    return [row.name for row in rows]

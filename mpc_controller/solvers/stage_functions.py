@@ -1,0 +1,218 @@
+"""From a problem to the functions that become C: one stage of the horizon, linearised in the tangent space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import casadi as ca
+
+from mpc_controller.problem.constraint import Constraint
+from mpc_controller.problem.cost import Cost, LeastSquares
+from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
+
+LANES = 8  # doubles of one vector of the kernels (kernels/linalg.h)
+
+
+def padded(n: int) -> int:
+    """The leading dimension that the kernels give to n rows."""
+    return -(-n // LANES) * LANES
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """One row of one constraint: lower ≤ g ≤ upper.
+
+    `entry` is the position in z = (u, δx) where the row is that entry itself plus a constant (a bound); None for a row that
+    needs its Jacobian. lower, upper, l1, l2 are positions in the parameter vector; l1 = −1 for a hard row.
+    """
+
+    name: str
+    constraint: Constraint
+    index: int
+    entry: int | None
+    on_states_alone: bool
+    lower: int
+    upper: int
+    l1: int
+    l2: int
+
+
+@final
+class StageFunctions:
+    """CasADi functions of one stage, in the layout of kernels/ (column-major, leading dimensions padded to LANES).
+
+        path(x, u, x⁺, p, r, dt)  → F(x,u) ⊟ x⁺, [B A]ᵀ, l, ∇l, ∇²l, g, ∇g     over z = (u, δx)
+        terminal(x, p, r)         → m, ∇m, ∇²m, g, ∇g                            over δx
+        path_value, terminal_value: the same without derivatives; plus(x, δ), minus(x₁, x₀)
+
+    ∇²l is JᵀWJ for least squares and the exact Hessian for general costs. Rows that are bounds on one entry of z come first
+    in g and have no part in ∇g.
+    """
+
+    def __init__(self, problem: OptimalControlProblem) -> None:
+        self.problem = problem
+        dynamics = problem.dynamics
+        self.nx, self.ndx, self.nu = dynamics.nx, dynamics.manifold.ndx, dynamics.nu
+        self._x, self._u = ca.SX.sym("x", self.nx), ca.SX.sym("u", self.nu)
+        self._p, self._r = ca.SX.sym("p", len(problem.parameters)), ca.SX.sym("r", problem.nr)
+        self._next, self._dt = ca.SX.sym("x_next", self.nx), ca.SX.sym("dt")
+        self._stage = problem.stage(self._x, self._u, self._p, self._r)
+        # ∂(x ⊞ δ)/∂δ at δ = 0, (nx, ndx): from tangent to ambient coordinates.
+        dx = ca.SX.sym("dx", self.ndx)
+        at_zero = ca.Function("lift", [self._x, dx], [ca.jacobian(dynamics.manifold.plus(self._x, dx), dx)])
+        self._lift = at_zero(self._x, ca.SX.zeros(self.ndx)) if self.ndx != self.nx else ca.SX.eye(self.nx)
+
+    @cached_property
+    def path_rows(self) -> list[Row]:
+        """Rows at k = 0..N−1 (those on states alone from k = 1), bounds first."""
+        return self._sorted([row for c in self.problem.path_constraints for row in self._rows(c)])
+
+    @cached_property
+    def terminal_rows(self) -> list[Row]:
+        """Rows at k = N: the path's rows on states alone and the terminal ones, bounds first."""
+        on_states = [row for row in self.path_rows if row.on_states_alone]
+        return self._sorted(on_states + [row for c in self.problem.terminal_constraints for row in self._rows(c)])
+
+    def functions(self) -> list[ca.Function]:
+        """All that the generated C file holds."""
+        path, value, n_rows = self._path(), self._path_value(), self._terminal()
+        dx, x1 = ca.SX.sym("dx", self.ndx), ca.SX.sym("x1", self.nx)
+        manifold = self.problem.dynamics.manifold
+        return [
+            path,
+            value,
+            n_rows,
+            self._terminal_value(),
+            ca.Function("ocp_plus", [self._x, dx], [ca.densify(manifold.plus(self._x, dx))]),
+            ca.Function("ocp_minus", [x1, self._x], [ca.densify(manifold.minus(x1, self._x))]),
+        ]
+
+    def _path(self) -> ca.Function:
+        dynamics, manifold = self.problem.dynamics, self.problem.dynamics.manifold
+        F, F_x, F_u = self.problem.integrator.linearize(dynamics, self._x, self._u, self._p[: dynamics.np], self._dt)
+        if self.ndx == self.nx:
+            defect, A, B = F - self._next, F_x, F_u
+        else:
+            y = ca.SX.sym("y", self.nx)
+            gap = manifold.minus(y, self._next)
+            both = ca.Function("gap", [y, self._next], [gap, ca.jacobian(gap, y)])
+            defect, d_gap = both(F, self._next)
+            A, B = d_gap @ F_x @ self._lift, d_gap @ F_u
+        transition = _pad_rows(ca.vertcat(B.T, A.T))
+        cost, gradient, hessian = self._quadratic(self.problem.path_costs, with_controls=True)
+        g, general = self._constraints(self.path_rows, with_controls=True)
+        dt = self._dt
+        outputs = [defect, transition, dt * cost, dt * gradient, _pad_rows(dt * hessian), g, _pad_rows(general)]
+        return self._function("path", outputs)
+
+    def _path_value(self) -> ca.Function:
+        dynamics, manifold = self.problem.dynamics, self.problem.dynamics.manifold
+        F = self.problem.integrator.step(dynamics, self._x, self._u, self._p[: dynamics.np], self._dt)
+        defect = manifold.minus(F, self._next)
+        g = ca.vertcat(*(self._value(row) for row in self.path_rows))
+        return self._function("path_value", [defect, self._dt * self._total(self.problem.path_costs), g])
+
+    def _terminal(self) -> ca.Function:
+        cost, gradient, hessian = self._quadratic(self.problem.terminal_costs, with_controls=False)
+        g, general = self._constraints(self.terminal_rows, with_controls=False)
+        outputs = [cost, gradient, _pad_rows(hessian), g, _pad_rows(general)]
+        return self._function("terminal", outputs, terminal=True)
+
+    def _terminal_value(self) -> ca.Function:
+        g = ca.vertcat(*(self._value(row) for row in self.terminal_rows))
+        return self._function("terminal_value", [self._total(self.problem.terminal_costs), g], terminal=True)
+
+    def _function(self, name: str, outputs: list[ca.SX], *, terminal: bool = False) -> ca.Function:
+        inputs = [self._x, self._p, self._r] if terminal else [self._x, self._u, self._next, self._p, self._r, self._dt]
+        return ca.Function(f"ocp_{name}", inputs, ca.cse([ca.densify(o) for o in outputs]))
+
+    def _tangent_jacobian(self, expression: ca.SX, *, with_controls: bool) -> ca.SX:
+        """∂e/∂z over z = (u, δx), or over δx alone."""
+        on_states = ca.jacobian(expression, self._x) @ self._lift
+        return ca.horzcat(ca.jacobian(expression, self._u), on_states) if with_controls else on_states
+
+    def _quadratic(self, costs: tuple[Cost, ...], *, with_controls: bool) -> tuple[ca.SX, ca.SX, ca.SX]:
+        """Value, gradient and (Gauss-Newton or exact) Hessian of a sum of costs over z."""
+        size = self.ndx + (self.nu if with_controls else 0)
+        value, gradient, hessian = ca.SX(0), ca.SX(size, 1), ca.SX(size, size)
+        for cost in costs:
+            if isinstance(cost, LeastSquares):
+                residual, weights = cost.residual(self._stage), self._weights(cost)
+                J = self._tangent_jacobian(residual, with_controls=with_controls)
+                WJ = ca.diag(weights) @ J
+                value += ca.dot(residual, weights * residual) / 2
+                gradient += WJ.T @ residual
+                hessian += J.T @ WJ
+            else:
+                general = cost.value(self._stage)
+                J = self._tangent_jacobian(general, with_controls=with_controls)
+                value += general
+                gradient += J.T
+                hessian += self._exact_hessian(general, with_controls=with_controls)
+        return value, gradient, hessian
+
+    def _exact_hessian(self, value: ca.SX, *, with_controls: bool) -> ca.SX:
+        """∂²l(x ⊞ δ, u)/∂z² at δ = 0."""
+        dx, du = ca.SX.sym("dx", self.ndx), ca.SX.sym("du", self.nu)
+        moved = ca.substitute([value], [self._x, self._u], [self.problem.dynamics.manifold.plus(self._x, dx), self._u + du])[0]
+        z = ca.vertcat(du, dx) if with_controls else dx
+        hessian = ca.hessian(moved, z)[0]
+        return ca.substitute([hessian], [dx, du], [ca.SX.zeros(self.ndx), ca.SX.zeros(self.nu)])[0]
+
+    def _total(self, costs: tuple[Cost, ...]) -> ca.SX:
+        value = ca.SX(0)
+        for cost in costs:
+            if isinstance(cost, LeastSquares):
+                residual = cost.residual(self._stage)
+                value += ca.dot(residual, self._weights(cost) * residual) / 2
+            else:
+                value += cost.value(self._stage)
+        return value
+
+    def _weights(self, cost: LeastSquares) -> ca.SX:
+        start = self.problem.parameters.index(f"weight.{cost.name}[0]")
+        return self._p[start : start + len(cost.weights)]
+
+    def _constraints(self, rows: list[Row], *, with_controls: bool) -> tuple[ca.SX, ca.SX]:
+        """Values of all rows, and transposed Jacobians of the general ones: one column a row."""
+        g = ca.vertcat(*(self._value(row) for row in rows))
+        general = ca.vertcat(*(self._value(row) for row in rows if row.entry is None))
+        return g, self._tangent_jacobian(general, with_controls=with_controls).T
+
+    def _value(self, row: Row) -> ca.SX:
+        return row.constraint.expression(self._stage)[row.index]
+
+    def _rows(self, constraint: Constraint) -> list[Row]:
+        expression = constraint.expression(self._stage)
+        parameters = self.problem.parameters
+        rows = []
+        on_states_alone = not ca.depends_on(expression, self._u)
+        for i in range(len(constraint.lower)):
+            J = ca.sparsify(self._tangent_jacobian(expression[i], with_controls=True))
+            is_entry = J.nnz() == 1 and J.nonzeros()[0].is_one()
+            rows.append(
+                Row(
+                    name=f"{constraint.name}[{i}]",
+                    constraint=constraint,
+                    index=i,
+                    entry=J.sparsity().get_col()[0] if is_entry else None,
+                    on_states_alone=on_states_alone,
+                    lower=parameters.index(f"lower.{constraint.name}[{i}]"),
+                    upper=parameters.index(f"upper.{constraint.name}[{i}]"),
+                    l1=parameters.index(f"soft_l1.{constraint.name}") if constraint.soft else -1,
+                    l2=parameters.index(f"soft_l2.{constraint.name}") if constraint.soft else -1,
+                )
+            )
+        return rows
+
+    @staticmethod
+    def _sorted(rows: list[Row]) -> list[Row]:
+        return [r for r in rows if r.entry is not None] + [r for r in rows if r.entry is None]
+
+
+def _pad_rows(matrix: ca.SX) -> ca.SX:
+    missing = padded(matrix.shape[0]) - matrix.shape[0]
+    return ca.vertcat(matrix, ca.SX(missing, matrix.shape[1]))
