@@ -48,10 +48,11 @@ class OptimalControlProblem:
             raise ProblemError(f"problem '{self.name}': grid is {self.grid}; it needs at least one step, each above 0 s")
         if not self.path_costs and not self.terminal_costs:
             raise ProblemError(f"problem '{self.name}': no cost; give at least one path or terminal cost")
-        names = [c.name for c in (*self.path_costs, *self.terminal_costs)]
-        names += [c.name for c in (*self.path_constraints, *self.terminal_constraints)]
-        if len(set(names)) != len(names):
-            raise ProblemError(f"problem '{self.name}': terms named twice: {sorted(n for n in names if names.count(n) > 1)}")
+        for terms in ((*self.path_costs, *self.terminal_costs), (*self.path_constraints, *self.terminal_constraints)):
+            names = [term.name for term in terms]
+            if len(set(names)) != len(names):
+                twice = sorted({name for name in names if names.count(name) > 1})
+                raise ProblemError(f"problem '{self.name}': terms named twice: {twice}")
         self._check_terms()
 
     @property

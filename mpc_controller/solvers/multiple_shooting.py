@@ -66,10 +66,11 @@ class MultipleShooting(Solver):
         self._gains = np.zeros((N, nu, ndx))
         self._multipliers = np.zeros(N * len(self._path_rows) + len(self._terminal_rows))
         self._info = np.zeros(len(_INFO))
-        # Programmes inside an SQP that goes to convergence are solved further than it asks of itself.
-        qp = (float(qp_max_iterations), 0.1 * min(tolerance, 1e-5), 1e-2 * tolerance)
+        # The programmes inside are solved further than the SQP asks of itself, but not to where the sides' weights λ/s make
+        # the factorisation lose the digits again.
+        qp = (float(qp_max_iterations), 0.1 * min(tolerance, 1e-5), max(1e-2 * tolerance, 1e-9), 0.1 * tolerance)
         self._to_convergence = np.array([max_iterations, 0.0, tolerance, *qp])
-        self._one_step = np.array([1.0, 1.0, tolerance, *qp])
+        self._one_step = np.array([1.0, 1.0, tolerance, qp[0], qp[1], 1e-6, 1e-5])
         self._library = build.library
         self._library.workspace_size.restype = ctypes.c_longlong
         size = self._library.workspace_size()

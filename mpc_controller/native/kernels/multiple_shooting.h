@@ -8,7 +8,7 @@
 enum { CONVERGED, ITERATION_LIMIT, DEADLINE, INFEASIBLE, DIVERGED, NUMERICAL_FAILURE };
 
 typedef struct {
-    double max_iterations, real_time_iteration, tolerance, qp_max_iterations, qp_tolerance, qp_complementarity;
+    double max_iterations, real_time_iteration, tolerance, qp_max_iterations, qp_tolerance, qp_complementarity, qp_stationarity;
 } Options;
 
 typedef struct {
@@ -36,6 +36,7 @@ typedef struct {
     int worst_stage, worst_row;
 } Merit;
 
+// Fill the programme at the iterate; the cost.
 static double linearize(Workspace *w, const Inputs *in) {
     QP *q = &w->qp;
     double cost = 0, value;
@@ -73,6 +74,7 @@ static void fill_sides(Sides *a, const double *g, const double *p) {
             a->gap[at + rows] = high - g[k * NG + i];
             a->active[at] = holds && low > -1e20;
             a->active[at + rows] = holds && high < 1e20;
+            a->room[at] = a->room[at + rows] = low > -1e20 && high < 1e20 ? high - low : 1;
             a->soft[at] = a->soft[at + rows] = l1[i] >= 0;
             a->l1[at] = a->l1[at + rows] = l1[i] >= 0 ? p[l1[i]] : 0;
             a->l2[at] = a->l2[at + rows] = l1[i] >= 0 ? p[l2[i]] : 0;
@@ -216,21 +218,22 @@ static void report(const Merit *m, Info *info) {
 // SQP from the iterate in w. The status is in info.
 static void iterate(Workspace *w, const Inputs *in, const double *x0, const Options *o, long long deadline, Info *info) {
     QP *q = &w->qp;
-    const QPOptions qp_options = {o->qp_tolerance, o->qp_complementarity, (int)o->qp_max_iterations, deadline};
+    const QPOptions qp_options = {o->qp_tolerance, o->qp_complementarity, o->qp_stationarity, (int)o->qp_max_iterations, deadline};
     double penalty = 0, dx0[LX] __attribute__((aligned(64))) = {0};
-    Merit now = evaluate(w, in, w->x, w->u);
+    Merit now = {.cost = INFINITY, .worst_stage = -1, .worst_row = -1};
+    if (!o->real_time_iteration) now = evaluate(w, in, (const double(*)[NXA])w->x, (const double(*)[NU])w->u);
     report(&now, info);
     for (int iteration = 0;; iteration++) {
         info->iterations = iteration;
-        if (!isfinite(now.cost + now.prices + now.missed)) {
-            info->status = NUMERICAL_FAILURE;
-            return;
-        }
         if (now_ns() >= deadline) {
             info->status = DEADLINE;
             return;
         }
-        linearize(w, in);
+        const double cost = linearize(w, in);
+        if (!isfinite(cost + now.prices + now.missed)) {
+            info->status = NUMERICAL_FAILURE;
+            return;
+        }
         fill_sides(&q->sides, w->g, in->p);
         w->arg[0] = x0, w->arg[1] = w->x[0], w->res[0] = dx0;
         ocp_minus(w->arg, w->res, 0, w->work, 0);
@@ -289,6 +292,12 @@ static void iterate(Workspace *w, const Inputs *in, const double *x0, const Opti
     }
 }
 
+static int any_nan(const double *a, int n) {
+    int found = 0;
+    for (int i = 0; i < n; i++) found |= a[i] != a[i];
+    return found;
+}
+
 long long workspace_size(void) { return sizeof(Workspace); }
 
 void forget(Workspace *w) { memset(w, 0, sizeof *w); }
@@ -303,7 +312,10 @@ void solve(Workspace *w, const double *x0, const double *p, const double *refere
     w->qp.sweeps = 0;
     memcpy(w->x, X, sizeof w->x);
     memcpy(w->u, U, sizeof w->u);
-    iterate(w, &in, x0, options, deadline, info);
+    if (any_nan(x0, NXA) || any_nan(p, NP) || any_nan(reference, (N + 1) * NR) || any_nan(X, (N + 1) * NXA) || any_nan(U, N * NU))
+        info->status = NUMERICAL_FAILURE;
+    else
+        iterate(w, &in, x0, options, deadline, info);
     const int usable = info->status == CONVERGED || info->status == ITERATION_LIMIT;
     if (usable) {
         memcpy(X, w->x, sizeof w->x);
