@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import final
 
 import casadi as ca
@@ -77,12 +78,19 @@ class DisturbedDynamics(DifferentiatedDynamics):
     What the model leaves out (a wrong mass, drag, a push) shows up as d; an estimator fits it, and the planner, which
     sees it as the parameters `disturbance.<state>`, plans with it. Source: Pannocchia, Rawlings, "Disturbance models for
     offset-free model-predictive control", 2003.
+
+    `limits`, one a channel, are the largest |d| that are believed: they become the parameters' bounds, so that what the
+    model knows nothing of (the ground under a standing quadrotor) is not taken for a push.
     """
 
-    def __init__(self, nominal: Dynamics, channels: tuple[str, ...]) -> None:
+    def __init__(self, nominal: Dynamics, channels: tuple[str, ...], limits: tuple[float, ...] | None = None) -> None:
         unknown = [c for c in channels if c not in nominal.state_names]
         if unknown:
             raise ValueError(f"{nominal.name}: disturbance on {unknown}; states are {list(nominal.state_names)}")
+        if limits is None:
+            limits = (math.inf,) * len(channels)
+        if len(limits) != len(channels) or not all(limit > 0 for limit in limits):
+            raise ValueError(f"{nominal.name}: disturbance limits are {limits}; {len(channels)} numbers above 0, one a channel")
         self.nominal = nominal
         self.channels = channels
         self.name = nominal.name
@@ -92,8 +100,8 @@ class DisturbedDynamics(DifferentiatedDynamics):
         units = dict(zip(nominal.state_names, nominal.state_units, strict=True))
         self.parameters = nominal.parameters + Parameters(
             tuple(
-                Parameter(f"disturbance.{c}", 0.0, f"{units[c]}/s", description=f"constant disturbance on d({c})/dt")
-                for c in channels
+                Parameter(f"disturbance.{c}", 0.0, f"{units[c]}/s", -limit, limit, f"constant disturbance on d({c})/dt")
+                for c, limit in zip(channels, limits, strict=True)
             )
         )
         self._E = np.zeros((nominal.nx, len(channels)))
@@ -108,3 +116,9 @@ class DisturbedDynamics(DifferentiatedDynamics):
         n = self.nominal.np
         f, f_x, f_u = linearized(self.nominal, x, u, p[:n])
         return f + ca.sparsify(ca.SX(self._E)) @ p[n:], f_x, f_u
+
+
+def has_foreign_derivatives(dynamics: Dynamics) -> bool:
+    """Whether the derivatives are hand-written outside this package, so that `xdot` alone does not determine them."""
+    inner = dynamics.nominal if isinstance(dynamics, DisturbedDynamics) else dynamics
+    return isinstance(inner, DifferentiatedDynamics) and not type(inner).__module__.startswith("mpc_controller.")

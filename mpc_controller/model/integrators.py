@@ -19,9 +19,7 @@ class Integrator(abc.ABC):
         """F: (nx,)."""
 
     @abc.abstractmethod
-    def linearize(
-        self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX
-    ) -> tuple[ca.SX, ca.SX, ca.SX]:
+    def linearize(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
         """F (nx,), ∂F/∂x (nx, nx), ∂F/∂u (nx, nu), in ambient coordinates."""
 
 
@@ -33,9 +31,7 @@ class ExplicitEuler(Integrator):
     def step(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> ca.SX:
         return x + dt * dynamics.xdot(x, u, p)
 
-    def linearize(
-        self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX
-    ) -> tuple[ca.SX, ca.SX, ca.SX]:
+    def linearize(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
         f, f_x, f_u = linearized(dynamics, x, u, p)
         return x + dt * f, ca.SX.eye(dynamics.nx) + dt * f_x, dt * f_u
 
@@ -61,9 +57,7 @@ class RungeKutta4(Integrator):
             x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         return x
 
-    def linearize(
-        self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX
-    ) -> tuple[ca.SX, ca.SX, ca.SX]:
+    def linearize(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
         """Forward sensitivities through the stages: K_i = ∂k_i/∂(x, u) by the chain rule."""
         h = dt / self.steps
         A, B = ca.SX.eye(dynamics.nx), ca.SX(dynamics.nx, dynamics.nu)
@@ -105,9 +99,7 @@ class ImplicitMidpoint(Integrator):
             x_next = x_next - ca.solve(identity - dt / 2 * f_x, x_next - x - dt * f)
         return x_next
 
-    def linearize(
-        self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX
-    ) -> tuple[ca.SX, ca.SX, ca.SX]:
+    def linearize(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
         x_next = self.step(dynamics, x, u, p, dt)
         _, f_x, f_u = linearized(dynamics, (x + x_next) / 2, u, p)
         identity = ca.SX.eye(dynamics.nx)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, final
 
 import casadi as ca
@@ -36,9 +37,7 @@ class Manifold:
         if self.nx < 1:
             raise ValueError(f"Manifold: nx is {self.nx}; a state has at least one entry")
         starts = self.quaternions
-        if any(b < a + 4 for a, b in zip(starts, starts[1:], strict=False)) or any(
-            not 0 <= s <= self.nx - 4 for s in starts
-        ):
+        if any(b < a + 4 for a, b in pairwise(starts)) or any(not 0 <= s <= self.nx - 4 for s in starts):
             raise ValueError(
                 f"Manifold: quaternions at {starts} do not fit a state of {self.nx} entries; "
                 "they must be ascending, four entries apart and inside the state"
@@ -52,12 +51,14 @@ class Manifold:
     def plus(self, x: ca.SX, dx: ca.SX) -> ca.SX:
         """x ⊞ δ as an expression: (nx,), (ndx,) → (nx,)."""
         parts = self._plus([x[i] for i in range(self.nx)], [dx[i] for i in range(self.ndx)], ca)
-        return ca.vertcat(*parts)
+        result: ca.SX = ca.vertcat(*parts)
+        return result
 
     def minus(self, x1: ca.SX, x0: ca.SX) -> ca.SX:
         """x₁ ⊟ x₀ as an expression: (nx,), (nx,) → (ndx,)."""
         parts = self._minus([x1[i] for i in range(self.nx)], [x0[i] for i in range(self.nx)], ca)
-        return ca.vertcat(*parts)
+        result: ca.SX = ca.vertcat(*parts)
+        return result
 
     def retract(self, x: Array, dx: Array) -> Array:
         """x ⊞ δ in numbers: (..., nx), (..., ndx) → (..., nx)."""

@@ -44,3 +44,8 @@ class GeneralCost:
 
 
 Cost = LeastSquares | GeneralCost
+
+
+def cost_expression(cost: Cost, stage: Stage) -> ca.SX:
+    """The residual of a least-squares term, the value of a general one."""
+    return cost.residual(stage) if isinstance(cost, LeastSquares) else cost.value(stage)

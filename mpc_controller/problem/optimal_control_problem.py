@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
@@ -12,11 +12,11 @@ import casadi as ca
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.model.dynamics import Dynamics
+from mpc_controller.model.dynamics import Dynamics, has_foreign_derivatives
 from mpc_controller.model.integrators import Integrator
 from mpc_controller.model.parameters import Parameter, Parameters
 from mpc_controller.problem.constraint import Constraint
-from mpc_controller.problem.cost import Cost, LeastSquares, ProblemError
+from mpc_controller.problem.cost import Cost, LeastSquares, ProblemError, cost_expression
 from mpc_controller.problem.stage import Stage
 
 
@@ -41,7 +41,7 @@ class OptimalControlProblem:
     path_constraints: tuple[Constraint, ...] = ()
     terminal_constraints: tuple[Constraint, ...] = ()
     reference_names: tuple[str, ...] = ()
-    extra_parameters: Parameters = Parameters()
+    extra_parameters: Parameters = field(default_factory=Parameters)
 
     def __post_init__(self) -> None:
         if not self.grid or any(not (dt > 0 and math.isfinite(dt)) for dt in self.grid):
@@ -97,8 +97,9 @@ class OptimalControlProblem:
         p, r, dt = ca.SX.sym("p", len(self.parameters)), ca.SX.sym("r", self.nr), ca.SX.sym("dt")
         stage = self.stage(x, u, p, r)
         expressions = [self.integrator.step(self.dynamics, x, u, p[: self.dynamics.np], dt)]
-        for cost in (*self.path_costs, *self.terminal_costs):
-            expressions.append(cost.residual(stage) if isinstance(cost, LeastSquares) else cost.value(stage))
+        if has_foreign_derivatives(self.dynamics):
+            expressions += self.integrator.linearize(self.dynamics, x, u, p[: self.dynamics.np], dt)
+        expressions += [cost_expression(cost, stage) for cost in (*self.path_costs, *self.terminal_costs)]
         constraints = (*self.path_constraints, *self.terminal_constraints)
         expressions += [c.expression(stage) for c in constraints]
         text = ca.Function("problem", [x, u, p, r, dt], expressions).serialize()
@@ -122,7 +123,7 @@ class OptimalControlProblem:
         p, r = ca.SX.sym("p", len(self.parameters)), ca.SX.sym("r", self.nr)
         stage = self.stage(x, u, p, r)
         for cost in (*self.path_costs, *self.terminal_costs):
-            value = cost.residual(stage) if isinstance(cost, LeastSquares) else cost.value(stage)
+            value = cost_expression(cost, stage)
             expected = len(cost.weights) if isinstance(cost, LeastSquares) else 1
             if value.shape != (expected, 1):
                 raise ProblemError(

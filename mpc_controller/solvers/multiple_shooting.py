@@ -86,9 +86,7 @@ class MultipleShooting(Solver):
     ) -> Solution:
         """One real-time iteration, or an SQP to convergence. See `Solver.solve`."""
         start = time.monotonic_ns()
-        arrays = [
-            np.ascontiguousarray(a, dtype=np.float64) for a in (x0, parameters, reference, guess.states, guess.controls)
-        ]
+        arrays = [np.ascontiguousarray(a, dtype=np.float64) for a in (x0, parameters, reference, guess.states, guess.controls)]
         if tuple(a.shape for a in arrays) != self._shapes:
             return self._failed(guess, start)
         states, controls = arrays[3].copy(), arrays[4].copy()
@@ -109,9 +107,7 @@ class MultipleShooting(Solver):
             gains=self._gains.copy(),
             multipliers=self._multipliers.copy(),
             cost=info["cost"],
-            residuals=Residuals(
-                info["stationarity"], info["dynamics"], info["inequality"], info["complementarity"]
-            ),
+            residuals=Residuals(info["stationarity"], info["dynamics"], info["inequality"], info["complementarity"]),
             iterations=int(info["iterations"]),
             qp_iterations=int(info["sweeps"]),
             worst_constraint=self._row_name(int(info["worst_stage"]), int(info["worst_row"])),

@@ -88,10 +88,7 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
             _table("SOFT_L2" + suffix, [row.l2 for row in rows]),
         ]
     lines.append(_table("ON_STATES_ALONE", [int(row.on_states_alone) for row in path]))
-    lines += [
-        f"int {f.name()}(const double **arg, double **res, long long *iw, double *w, int mem);"
-        for f in generated
-    ]
+    lines += [f"int {f.name()}(const double **arg, double **res, long long *iw, double *w, int mem);" for f in generated]
     return "\n".join(lines) + "\n"
 
 

@@ -192,7 +192,7 @@ class StageFunctions:
         on_states_alone = not ca.depends_on(expression, self._u)
         for i in range(len(constraint.lower)):
             J = ca.sparsify(self._tangent_jacobian(expression[i], with_controls=True))
-            is_entry = J.nnz() == 1 and J.nonzeros()[0].is_one()
+            is_entry = J.nnz() == 1 and J.is_constant() and float(J[J.sparsity().row()[0], J.sparsity().get_col()[0]]) == 1.0
             rows.append(
                 Row(
                     name=f"{constraint.name}[{i}]",

@@ -24,9 +24,7 @@ class Trajectory:
     @staticmethod
     def constant(manifold: Manifold, times: IntArray, state: Array, control: Array) -> Trajectory:
         """The same state and control all along: the guess when nothing better is known."""
-        return Trajectory(
-            manifold, times, np.tile(state, (len(times), 1)), np.tile(control, (len(times) - 1, 1))
-        )
+        return Trajectory(manifold, times, np.tile(state, (len(times), 1)), np.tile(control, (len(times) - 1, 1)))
 
     def interval(self, time_ns: int) -> int:
         """Index k of the interval that holds a time; the first before the start, the last after the end."""
