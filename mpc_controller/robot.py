@@ -24,7 +24,8 @@ class Task:
     `reference(t)` maps times since the task's start (n,) [s] to reference rows (n, nr); it is pure.
     `errors(x, r)` gives the tracking errors of a state (nx,) against a reference row (nr,), named with their unit, for example
     {"position_m": 0.01}. Statistics leave out the first `settle_s`.
-    `solver_options` are keyword arguments of the solver that suit this task.
+    `solver_options` are keyword arguments of the solver that suit this task. `position(x)` gives the point (2 or 3,) [m] that
+    follows the first entries of the reference, where the state itself has none (an arm's tool); pictures show its path.
     """
 
     name: str
@@ -37,6 +38,21 @@ class Task:
     settle_s: float = 0.0
     solver: str = "multiple-shooting"
     solver_options: Mapping[str, Any] = field(default_factory=dict)
+    position: Callable[[Array], Array] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class MjcfAdapter:
+    """What a robot's MJCF does not say by itself, for robots whose state is not the file's s = (qpos, qvel, act).
+
+    `state(s)` gives the model's state x (nx,), `mjcf_state(x)` is its inverse. `forces(x, p)` gives the generalized forces
+    (nv,) [N, N m] on the file's joints that MJCF has no element for, from the state and the nominal model's parameters.
+    """
+
+    state: Callable[[Array], Array]
+    mjcf_state: Callable[[Array], Array]
+    forces: Callable[[Array, Array], Array]
 
 
 @final
@@ -51,7 +67,7 @@ class Robot:
 
     `hold(state, planned)` is the fallback law on board of the robot: from the measured state (unmeasured entries as planned)
     and the state that the last plan wanted when the hold began, the control (nu,) that keeps the robot still. `neutral` is
-    the control (nu,) before any plan.
+    the control (nu,) before any plan. `mjcf_adapter` is None where x = (qpos, qvel, act) of the MJCF.
     """
 
     name: str
@@ -71,6 +87,7 @@ class Robot:
     measurement_std: Array
     process_std: Array
     disturbance_std: Array
+    mjcf_adapter: MjcfAdapter | None = None
 
     @cached_property
     def model_hash(self) -> str:

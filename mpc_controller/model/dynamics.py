@@ -62,11 +62,11 @@ def linearized(dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX) -> tuple[ca.SX,
     """f (nx,), ∂f/∂x (nx, nx), ∂f/∂u (nx, nu) of any dynamics, at any expressions x, u, p."""
     if isinstance(dynamics, DifferentiatedDynamics):
         return dynamics.jacobians(x, u, p)
-    xs, us = ca.SX.sym("x", dynamics.nx), ca.SX.sym("u", dynamics.nu)
-    f = dynamics.xdot(xs, us, p)
+    xs, us, ps = ca.SX.sym("x", dynamics.nx), ca.SX.sym("u", dynamics.nu), ca.SX.sym("p", dynamics.np)
+    f = dynamics.xdot(xs, us, ps)
     outputs = [f, ca.jacobian(f, xs), ca.jacobian(f, us)]
     # One Function call keeps the subexpressions shared between the value and the derivatives.
-    free = ca.Function("linearized", [xs, us, p], outputs)
+    free = ca.Function("linearized", [xs, us, ps], outputs)
     f, f_x, f_u = free(x, u, p)
     return f, f_x, f_u
 

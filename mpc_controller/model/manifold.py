@@ -64,6 +64,8 @@ class Manifold:
         """x ⊞ δ in numbers: (..., nx), (..., ndx) → (..., nx)."""
         if not self.quaternions:
             return np.asarray(x + dx)
+        if x.ndim == dx.ndim == 1:  # in the loops: plain floats are several times faster than array scalars
+            return np.array(self._plus(x.tolist(), dx.tolist(), np))
         parts = self._plus(list(np.moveaxis(x, -1, 0)), list(np.moveaxis(dx, -1, 0)), np)
         return np.stack(parts, axis=-1)
 
@@ -71,6 +73,8 @@ class Manifold:
         """x₁ ⊟ x₀ in numbers: (..., nx), (..., nx) → (..., ndx)."""
         if not self.quaternions:
             return np.asarray(x1 - x0)
+        if x1.ndim == x0.ndim == 1:
+            return np.array(self._minus(x1.tolist(), x0.tolist(), np))
         parts = self._minus(list(np.moveaxis(x1, -1, 0)), list(np.moveaxis(x0, -1, 0)), np)
         return np.stack(parts, axis=-1)
 

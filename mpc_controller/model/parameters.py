@@ -100,4 +100,11 @@ class Parameters:
 
     def unpack(self, p: ca.SX) -> dict[str, ca.SX]:
         """The entries of an expression p (n,) by name."""
-        return {name: p[i] for i, name in enumerate(self.names)}
+        return _ByName({name: p[i] for i, name in enumerate(self.names)})
+
+
+class _ByName(dict[str, ca.SX]):
+    """Expressions by parameter name; a name that is not there is an error that lists those that are."""
+
+    def __missing__(self, name: str) -> ca.SX:
+        raise ParameterError(f"no parameter '{name}'; there are {', '.join(self)}")

@@ -3,7 +3,7 @@
 from mpc_controller.model.rigid_body.articulated_body import aba
 from mpc_controller.model.rigid_body.forward_dynamics import ForwardDynamics, forward_dynamics
 from mpc_controller.model.rigid_body.inverse_dynamics import rnea
-from mpc_controller.model.rigid_body.kinematics import forward_kinematics, frame_placement
+from mpc_controller.model.rigid_body.kinematics import forward_kinematics, frame_placement, frame_velocity
 from mpc_controller.model.rigid_body.loading import (
     from_pinocchio,
     load_mjcf,
@@ -29,6 +29,7 @@ __all__ = [
     "forward_dynamics",
     "forward_kinematics",
     "frame_placement",
+    "frame_velocity",
     "from_pinocchio",
     "load_mjcf",
     "load_urdf",

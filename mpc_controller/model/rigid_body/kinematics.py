@@ -71,6 +71,16 @@ def frame_placement(model: RigidBodyModel, q: ca.SX, name: str) -> Placement:
     return forward_kinematics(model, q)[frame.parent] @ frame.placement
 
 
+def frame_velocity(model: RigidBodyModel, q: ca.SX, v: ca.SX, name: str) -> ca.SX:
+    """Of a named frame's origin, in the world's directions (3,)."""
+    frame = model.frame(name)
+    if frame.parent == WORLD:
+        return ca.SX(3, 1)
+    body = velocities(model, joint_placements(model, q), v)[frame.parent]
+    rotation = forward_kinematics(model, q)[frame.parent].rotation
+    return rotation @ (body.linear + ca.cross(body.angular, frame.placement.translation))
+
+
 def velocities(model: RigidBodyModel, placements: Sequence[Placement], v: ca.SX) -> list[Velocity]:
     """Of every body: ω = Rᵀ ω_λ + σ v,  v = Rᵀ (v_λ + ω_λ × p) + s v."""
     result: list[Velocity] = []

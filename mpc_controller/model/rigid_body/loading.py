@@ -29,7 +29,10 @@ def load_urdf(path: Path, floating: bool = False) -> RigidBodyModel:
 
 
 def load_mjcf(path: Path) -> RigidBodyModel:
-    """The model in an MJCF file. Sites become frames; actuators and contacts are not read."""
+    """The model in an MJCF file. Sites become frames; actuators and contacts are not read.
+
+    Pinocchio leaves out the damping of ball joints, and makes one joint of several in one body, which is refused.
+    """
     return from_pinocchio(pinocchio.buildModelFromMJCF(_existing(path)))
 
 

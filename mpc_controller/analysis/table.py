@@ -1,0 +1,91 @@
+"""A summary as lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mpc_controller.analysis.units import shown_quantity
+
+_RULE = "─" * 66
+_SHOWN_CHANGES = 8
+
+
+def format_table(summary: Mapping[str, Any]) -> str:
+    """What `summarize` gave, aligned, with units."""
+    lines = [
+        f"{summary['robot']} · {summary['task']} · {summary['solver'] or 'no solver'} · {summary['duration_s']:.1f} s",
+        _RULE,
+        *_tracking(summary),
+        *_timing(summary),
+        *_counts(summary),
+        *_limits(summary),
+        *_modes(summary["mode_changes"]),
+        *(["", "  the recording was cut short; this is what came before the cut"] if summary["truncated"] else []),
+        _RULE,
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, *columns: str) -> str:
+    return (f"  {name:<24}" + "".join(f"{c:>13}" for c in columns)).rstrip()
+
+
+def _tracking(summary: Mapping[str, Any]) -> list[str]:
+    if not summary["tracking_rmse"]:
+        return ["tracking: no plans after the task's settling time, so no errors"]
+    lines = [_row("tracking error", "RMSE", "max", f"from {summary['tracking_from']}")]
+    for name, rmse in summary["tracking_rmse"].items():
+        quantity, unit, scale = shown_quantity(name)
+        columns = [f"{value * scale:.3g} {unit}" for value in (rmse, summary["tracking_max"][name])]
+        lines.append(_row(quantity, *columns))
+    return lines
+
+
+def _timing(summary: Mapping[str, Any]) -> list[str]:
+    lines = ["", _row("timing", "p50", "p99", "max")]
+    for name, key, unit in (
+        ("solve time", "solve_time_us", "µs"),
+        ("controller loop", "loop_time_us", "µs"),
+        ("plan age", "plan_age_ms", "ms"),
+    ):
+        spread = summary[key]
+        columns = ["–"] * 3 if spread is None else [_short(spread[k], unit) for k in ("p50", "p99", "max")]
+        lines.append(_row(name, *columns))
+    return lines
+
+
+def _short(value: float, unit: str) -> str:
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f} {unit}"
+
+
+def _counts(summary: Mapping[str, Any]) -> list[str]:
+    plans = summary["plans"]
+    lines = ["", _row("plans", f"{plans}")]
+    for name in ("deadline_misses", "failed_solves"):
+        share = f"{100 * summary[name] / plans:.2f} %" if plans else ""
+        lines.append(_row(name.replace("_", " "), f"{summary[name]}", share))
+    lines.append(_row("safety interventions", f"{summary['safety_interventions']}"))
+    if summary["build_s"] is not None:
+        lines.append(_row("solver built in", f"{summary['build_s']:.2f} s"))
+    return lines
+
+
+def _limits(summary: Mapping[str, Any]) -> list[str]:
+    lines = ["", _row("limits")]
+    lines += [_row(name.replace("_", " "), f"{100 * share:.0f} % used") for name, share in summary["control_used"].items()]
+    for name, excess in summary["constraint_excess"].items():
+        lines.append(_row(name.replace("_", " "), "kept" if excess == 0 else f"over by {excess:.3g}"))
+    return lines
+
+
+def _modes(changes: list[dict[str, Any]]) -> list[str]:
+    if not changes:
+        return []
+    lines = ["", _row("mode changes", f"{len(changes)}")]
+    for change in changes[:_SHOWN_CHANGES]:
+        reason = f"  ({change['reason']})" if change["reason"] else ""
+        lines.append(f"  {change['time_s']:8.3f} s  {change['from']} → {change['to']}{reason}")
+    if len(changes) > _SHOWN_CHANGES:
+        lines.append(f"             … and {len(changes) - _SHOWN_CHANGES} more")
+    return lines

@@ -1,0 +1,79 @@
+"""When the plant's next tick is, and what time it is then."""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Callable
+from typing import final
+
+
+class Clock(abc.ABC):
+    """The plant's clock, tick by tick. `overruns` counts the ticks whose time had passed when they were asked for."""
+
+    overruns: int = 0
+
+    @abc.abstractmethod
+    def tick(self) -> int:
+        """Wait for the next tick; the plant's time then [ns]."""
+
+
+@final
+class SteadyClock(Clock):
+    """For real robots: ticks at absolute times start + k·period. Ticks that were missed are skipped, never caught up with."""
+
+    def __init__(
+        self,
+        period_ns: int,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        sleep_s: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._period_ns, self._now_ns, self._sleep_s = period_ns, now_ns, sleep_s
+        self._next_ns = now_ns()
+
+    def tick(self) -> int:
+        wait_ns = self._next_ns - self._now_ns()
+        if wait_ns > 0:
+            self._sleep_s(wait_ns * 1e-9)
+        now_ns = self._now_ns()
+        missed = max(0, (now_ns - self._next_ns) // self._period_ns)
+        self.overruns += missed
+        self._next_ns += (missed + 1) * self._period_ns
+        return now_ns
+
+
+@final
+class SimulationClock(Clock):
+    """For simulators, which advance by one period a tick: time is start + k·period, whatever the wall clock says.
+
+    In real time it is paced by the wall clock; a late tick delays the ones after it, so the simulation falls behind by the
+    overrun and its time stays that of its physics. Otherwise it never waits and starts at 0.
+    """
+
+    def __init__(
+        self,
+        period_ns: int,
+        real_time: bool,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        sleep_s: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._period_ns, self._real_time, self._now_ns, self._sleep_s = period_ns, real_time, now_ns, sleep_s
+        self._wall_ns = now_ns() if real_time else 0
+        self._time_ns = self._wall_ns
+
+    def tick(self) -> int:
+        time_ns = self._time_ns
+        self._time_ns += self._period_ns
+        if self._real_time:
+            self._pace()
+        return time_ns
+
+    def _pace(self) -> None:
+        wait_ns = self._wall_ns - self._now_ns()
+        if wait_ns > 0:
+            self._sleep_s(wait_ns * 1e-9)
+        late_ns = self._now_ns() - self._wall_ns
+        if late_ns >= self._period_ns:
+            self.overruns += late_ns // self._period_ns
+            self._wall_ns += late_ns
+        self._wall_ns += self._period_ns

@@ -1,0 +1,262 @@
+"""The controller without its bus: messages in, plans out. The node and the replay run this same class."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from mpc_controller.bus.messages import EventKind, Message, Observation, ParameterUpdate, Plan, Reference
+from mpc_controller.control.estimator import Estimate, Estimator
+from mpc_controller.control.latency import LatencyEstimate
+from mpc_controller.control.pace import Pace
+from mpc_controller.control.receding_horizon import PlannedMotion, RecedingHorizon, ReferenceOverride
+from mpc_controller.control.runtime_parameters import RuntimeParameters
+from mpc_controller.model.parameters import ParameterError
+from mpc_controller.node.event_log import EventLog
+from mpc_controller.robot import Robot, Task
+from mpc_controller.solvers.solution import Status
+from mpc_controller.solvers.solver import NO_DEADLINE
+
+# The part of a control period after which a solve is cut; the rest is for the estimator, the encoding and the way.
+_SOLVE_BY = 0.8
+
+
+@final
+@dataclass(frozen=True)
+class ControlJob:
+    """What to control and how: robot, task, the parts that do it, and the rate of plans [Hz]. `solver` is its name."""
+
+    robot: Robot
+    task: Task
+    solver: str
+    estimator: Estimator
+    horizon: RecedingHorizon
+    rate_hz: float
+
+    def __post_init__(self) -> None:
+        own, wanted = self.robot.dynamics, self.task.problem.dynamics
+        if (own.state_names, own.control_names) != (wanted.state_names, wanted.control_names):
+            raise ValueError(
+                f"task '{self.task.name}' plans with states {wanted.state_names} and controls {wanted.control_names}; "
+                f"'{self.robot.name}' has {own.state_names} and {own.control_names}"
+            )
+
+
+@final
+class Controller:
+    """One epoch: from the first observation of a plant to its last.
+
+    `accept` takes the stream of messages in order; `plan` answers the newest sound observation. Updates of parameters and
+    references take effect with the next observation in the stream, so a plan depends on the messages up to the observation
+    that it answers, and on nothing else: no clock but the plant's, except the deadline and the fields that report times.
+    """
+
+    def __init__(self, job: ControlJob, epoch: int) -> None:
+        self._job = job
+        self._horizon, self._estimator = job.horizon, job.estimator
+        self._horizon.reset()
+        self._estimator.reset()
+        self._parameters = RuntimeParameters(job.robot, job.task.problem)
+        self._period_ns = round(1e9 / job.rate_hz)
+        self._pace = Pace(self._period_ns, round(1e9 / job.robot.plant_rate_hz))
+        self._latency = LatencyEstimate(self._period_ns)
+        self._override: ReferenceOverride | None = None
+        self._waiting: list[ParameterUpdate | Reference] = []
+        self._observation: Observation | None = None
+        self._estimate: Estimate | None = None
+        self._empty = _empty_plan(job, epoch)
+        self._sequence = 0
+        self._arrived = -1  # sequence of the newest observation, sound or not
+        self._last_plan: Plan | None = None
+        self.plant_restarted = False
+        self._asked_again = False
+        self.events = EventLog("controller")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the newest sound observation wants a plan."""
+        return self._observation is not None and self._pace.is_due(self._observation.time_ns)
+
+    def accept(self, message: Message) -> None:
+        """Take in one message of the stream; those that are not for a controller pass by."""
+        if isinstance(message, Observation):
+            self._observe(message)
+        elif isinstance(message, ParameterUpdate | Reference):
+            self._waiting.append(message)
+
+    def plan(self, received_ns: int, has_deadline: bool = True) -> Plan:
+        """Answer the newest observation, which came at `received_ns` on time.monotonic_ns().
+
+        The first plan of an epoch iterates from nothing and has no deadline; nor have those of a lock-step plant.
+        """
+        observation, estimate = self._observation, self._estimate
+        assert observation is not None
+        assert estimate is not None
+        has_deadline = has_deadline and self._sequence > 0 and not observation.lock_step
+        deadline_ns = received_ns + round(_SOLVE_BY * self._period_ns) if has_deadline else NO_DEADLINE
+        motion = self._horizon.plan(
+            estimate, observation, self._parameters, self._latency.value_ns, self._override, deadline_ns
+        )
+        self._pace.planned(observation.time_ns)
+        self._sequence += 1
+        plan = self._message(observation, estimate, motion)
+        loop_ns = time.monotonic_ns() - received_ns
+        missed = has_deadline and (loop_ns > self._period_ns or plan.status == Status.DEADLINE)
+        self._last_plan = replace(plan, loop_time_ns=loop_ns, deadline_missed=missed)
+        return self._last_plan
+
+    def take_repeat(self) -> Plan | None:
+        """The last plan once more, when a lock-step plant repeated the observation that it answers."""
+        asked, self._asked_again = self._asked_again, False
+        return self._last_plan if asked else None
+
+    def _observe(self, observation: Observation) -> None:
+        last = self._observation
+        self._asked_again = last is not None and (observation.sequence, observation.time_ns) == (last.sequence, last.time_ns)
+        if self._asked_again:
+            return
+        if last is not None and (observation.sequence <= last.sequence or observation.time_ns <= last.time_ns):
+            self.plant_restarted = True
+            return
+        self._tell_gap(observation)
+        if self._is_refused(observation):
+            return
+        self._apply_updates(observation)
+        self._latency.observe(observation)
+        self._estimate = self._estimator.update(observation, self._parameters.model)
+        self._observation = observation
+        if self._estimate.note:
+            topic = self._estimate.note.partition(":")[0]
+            self.events.tell(EventKind.ESTIMATOR, observation.time_ns, self._estimate.note, topic)
+
+    def _is_refused(self, observation: Observation) -> bool:
+        """Observations that must not be planned from are counted and told."""
+        problem = refusal(observation, self._job.robot)
+        if problem:
+            topic, text = problem
+            self.events.tell(EventKind.REJECTED, observation.time_ns, text, topic)
+        return bool(problem)
+
+    def _tell_gap(self, observation: Observation) -> None:
+        """Always told: a replay must leave out what was not seen here."""
+        first, end = self._arrived + 1, observation.sequence - 1
+        self._arrived = observation.sequence
+        if self._observation is None or first > end:
+            return
+        details = {"epoch": str(self._empty.epoch), "first_lost": str(first), "last_lost": str(end)}
+        self.events.tell(EventKind.INFO, observation.time_ns, f"observations {first} to {end} did not arrive", details=details)
+
+    def _apply_updates(self, observation: Observation) -> None:
+        for message in self._waiting:
+            if isinstance(message, ParameterUpdate):
+                self._update_parameters(message, observation.time_ns)
+            else:
+                self._replace_reference(message, observation.time_ns)
+        self._waiting.clear()
+        if self._override is not None and observation.time_ns >= self._override.until_ns:
+            self._override = None
+
+    def _update_parameters(self, message: ParameterUpdate, time_ns: int) -> None:
+        try:
+            self._parameters.update(message.values)
+        except ParameterError as error:
+            self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence} refused: {error}")
+            return
+        text = ", ".join(f"{name} = {value:g}" for name, value in message.values.items())
+        self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence}: {text}")
+
+    def _replace_reference(self, message: Reference, time_ns: int) -> None:
+        nr = self._job.task.problem.nr
+        if message.reference.shape != (nr,) or not np.isfinite(message.reference).all():
+            names = ", ".join(self._job.task.problem.reference_names)
+            text = f"reference {message.sequence} refused: it must be {nr} finite numbers ({names})"
+            self.events.tell(EventKind.REJECTED, time_ns, text)
+            return
+        self._override = ReferenceOverride(message.reference, message.until_ns)
+        self.events.tell(EventKind.INFO, time_ns, f"reference {message.sequence} until {message.until_ns} ns")
+
+    def _message(self, observation: Observation, estimate: Estimate, motion: PlannedMotion) -> Plan:
+        solution = motion.solution
+        plan = replace(
+            self._empty,
+            sequence=self._sequence,
+            answers_sequence=observation.sequence,
+            start_ns=motion.start_ns,
+            valid_until_ns=motion.start_ns,
+            status=int(solution.status),
+            reference=motion.reference[0],
+            estimate=motion.state,
+            disturbance=estimate.disturbance,
+            tracking=self._job.task.errors(motion.state, motion.reference[0]),
+            cost=solution.cost,
+            iterations=solution.iterations,
+            qp_iterations=solution.qp_iterations,
+            worst_constraint=solution.worst_constraint,
+            solve_time_ns=solution.solve_time_ns,
+        )
+        if not solution.is_usable:
+            text = f"solve failed: {solution.status.name}" + (f" at '{plan.worst_constraint}'" if plan.worst_constraint else "")
+            self.events.tell(EventKind.SOLVER, observation.time_ns, text, f"solve failed: {solution.status.name}")
+            return plan
+        trajectory = solution.trajectory
+        return replace(
+            plan,
+            valid_until_ns=int(trajectory.times[-1]),
+            times=trajectory.times,
+            states=trajectory.states,
+            controls=trajectory.controls,
+            gains=solution.gains,
+        )
+
+
+def refusal(observation: Observation, robot: Robot) -> tuple[str, str] | None:
+    """Why an observation must not be planned from: a topic to count it by and a line to tell; None when it is sound."""
+    if observation.robot != robot.name:
+        return "other robot", f"the plant is a '{observation.robot}'; this controller is for a '{robot.name}'"
+    if observation.model_hash != robot.model_hash:
+        text = f"the plant's model of '{robot.name}' is {observation.model_hash}, the controller's is {robot.model_hash}"
+        return "other model", f"{text}: both sides must run the same version"
+    expected = len(robot.measured), robot.dynamics.nu
+    if (observation.measured.shape, observation.control.shape) != ((expected[0],), (expected[1],)):
+        given = observation.measured.size, observation.control.size
+        text = f"{given[0]} measured and {given[1]} control values; '{robot.name}' has {expected[0]} and {expected[1]}"
+        return "wrong size", f"observation {observation.sequence}: {text}"
+    if not (np.isfinite(observation.measured).all() and np.isfinite(observation.control).all()):
+        bad = [n for n, v in zip(robot.measured, observation.measured, strict=True) if not np.isfinite(v)]
+        return "not finite", f"observation {observation.sequence}: not finite: {', '.join(bad) or 'control'}"
+    return None
+
+
+def _empty_plan(job: ControlJob, epoch: int) -> Plan:
+    """A plan without a trajectory, as a failed solve is sent."""
+    d, none = job.robot.dynamics, np.zeros(0)
+    return Plan(
+        robot=job.robot.name,
+        model_hash=job.robot.model_hash,
+        epoch=epoch,
+        sequence=0,
+        answers_sequence=0,
+        start_ns=0,
+        valid_until_ns=0,
+        status=int(Status.NUMERICAL_FAILURE),
+        times=np.zeros(0, dtype=np.int64),
+        states=np.zeros((0, d.nx)),
+        controls=np.zeros((0, d.nu)),
+        gains=np.zeros((0, d.nu, d.manifold.ndx)),
+        reference=none,
+        estimate=none,
+        disturbance=none,
+        tracking={},
+        cost=0.0,
+        iterations=0,
+        qp_iterations=0,
+        worst_constraint="",
+        solve_time_ns=0,
+        loop_time_ns=0,
+        deadline_missed=False,
+        task=job.task.name,
+        solver=job.solver,
+    )

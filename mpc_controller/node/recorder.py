@@ -1,0 +1,48 @@
+"""The recorder's loop: everything that is said on `out` goes to one file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from mpc_controller.bus.frame import WireError
+from mpc_controller.bus.frame_link import FrameLink
+from mpc_controller.bus.recording import RecordingWriter
+
+_WAIT_S: Final = 0.1
+
+
+@final
+@dataclass(frozen=True)
+class RecorderSummary:
+    """What was recorded. messages: how many of each topic; rejected: frames that could not be read."""
+
+    path: Path
+    messages: dict[str, int]
+    rejected: int
+    bytes: int
+    duration_s: float
+
+
+def record(link: FrameLink, path: Path, metadata: Mapping[str, str], stop: Callable[[], bool]) -> RecorderSummary:
+    """Record until `stop()`; what had come by then is still written.
+
+    The link must hear all kinds, and all of each. Raises RecordingError when the file can't be written.
+    """
+    start_ns = time.monotonic_ns()
+    to_wall_ns = time.time_ns() - start_ns  # once, so that a clock that is set meanwhile does not tear the recording
+    with RecordingWriter(path, metadata) as writer:
+        stopped = False
+        while not stopped:
+            stopped = stop()
+            for frame in link.receive_frames(0.0 if stopped else _WAIT_S):
+                try:
+                    writer.write_frame(frame, time.monotonic_ns() + to_wall_ns)
+                except WireError as error:
+                    link.counts.reject(error)
+            writer.flush_if_due()
+    duration_s = (time.monotonic_ns() - start_ns) * 1e-9
+    return RecorderSummary(path, writer.messages, link.counts.rejected, writer.size, duration_s)

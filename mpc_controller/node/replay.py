@@ -1,0 +1,215 @@
+"""Feeds recorded observations to the controller again, and compares its plans with the recorded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from mpc_controller.arrays import Array
+from mpc_controller.bus.messages import Event, Message, Observation, ParameterUpdate, Plan, Reference
+from mpc_controller.bus.recording import read_recording
+from mpc_controller.node.controller import Controller
+from mpc_controller.node.controller_node import ControllerOptions, control_job
+from mpc_controller.node.error import NodeError
+from mpc_controller.robot import Robot, Task
+from mpc_controller.solvers.solution import Residuals, Solution, Status
+from mpc_controller.solvers.solver import NO_DEADLINE, Solver
+from mpc_controller.solvers.trajectory import Trajectory
+
+# Times of the wall clock, and the name that the solver was given.
+_NOT_COMPARED = ("solve_time_ns", "loop_time_ns", "deadline_missed", "solver")
+_NAMED = 20  # differences told one by one
+
+
+@final
+@dataclass(frozen=True)
+class Difference:
+    """A field of a plan that came out otherwise, by at most `largest` (inf where it is no number or of another shape)."""
+
+    epoch: int
+    sequence: int
+    field: str
+    largest: float
+
+
+@final
+@dataclass(frozen=True)
+class ReplayReport:
+    """plans: compared. identical: of them, to the last bit. differences: the first few. cut_by_deadline: plans that the clock
+    cut short, which no replay can compare. incomplete: what the recording lacks, which explains differences."""
+
+    plans: int
+    identical: int
+    differences: tuple[Difference, ...]
+    cut_by_deadline: int
+    incomplete: tuple[str, ...]
+
+    @property
+    def is_identical(self) -> bool:
+        return self.identical == self.plans and not self.incomplete
+
+
+def replay_recording(
+    path: Path, robot: Robot, task: Task, solver: Solver, options: ControllerOptions | None = None
+) -> ReplayReport:
+    """`replay` of a file. Raises RecordingError for one that can't be read."""
+    kinds = (Observation, Plan, ParameterUpdate, Reference, Event)
+    return replay((message for _, message in read_recording(path).messages(*kinds)), robot, task, solver, options)
+
+
+def replay(
+    messages: Iterable[Message], robot: Robot, task: Task, solver: Solver, options: ControllerOptions | None = None
+) -> ReplayReport:
+    """Run every recorded epoch through a fresh Controller, which plans for the observations that it planned for then.
+
+    Solves that the deadline had cut count as failed here too; the rest must be the same to the last bit, as long as machine,
+    versions and libraries are. Raises NodeError when there are no plans to compare with, or another robot's or task's.
+    """
+    stream = list(messages)
+    plans = _by_epoch(stream)
+    _check(plans, robot, task)
+    scripted = _ScriptedSolver(solver)
+    job = control_job(robot, task, scripted, options or ControllerOptions())
+    comparison = _Comparison()
+    for epoch, recorded in plans.items():
+        _replay_epoch(Controller(job, epoch), scripted, stream, recorded, _lost(stream, epoch), comparison)
+    return comparison.report()
+
+
+def _replay_epoch(
+    controller: Controller,
+    solver: _ScriptedSolver,
+    stream: Sequence[Message],
+    recorded: dict[int, Plan],
+    lost: set[int],
+    comparison: _Comparison,
+) -> None:
+    """From the observation that the first plan answers to the one that the last does."""
+    comparison.check_complete(recorded, stream)
+    remaining = dict(recorded)
+    first = next(iter(remaining))
+    started = False
+    for message in stream:
+        started = started or (isinstance(message, Observation) and message.sequence == first)
+        if not started or (isinstance(message, Observation) and message.sequence in lost):
+            continue
+        controller.accept(message)
+        if isinstance(message, Observation) and message.sequence in remaining:
+            plan = remaining.pop(message.sequence)
+            solver.is_cut = plan.status == Status.DEADLINE
+            comparison.add(plan, controller.plan(0, has_deadline=False))
+            if not remaining:
+                return
+
+
+def _by_epoch(stream: Sequence[Message]) -> dict[int, dict[int, Plan]]:
+    """For every epoch its plans by the observation that they answer, in the order of sending; repeats are left out."""
+    result: dict[int, dict[int, Plan]] = {}
+    for message in stream:
+        if isinstance(message, Plan):
+            result.setdefault(message.epoch, {}).setdefault(message.answers_sequence, message)
+    return result
+
+
+def _lost(stream: Sequence[Message], epoch: int) -> set[int]:
+    """Observations that the recorder has and the controller said it had not."""
+    result: set[int] = set()
+    for message in stream:
+        if isinstance(message, Event) and message.details.get("epoch") == str(epoch) and "first_lost" in message.details:
+            result.update(range(int(message.details["first_lost"]), int(message.details["last_lost"]) + 1))
+    return result
+
+
+def _check(plans: dict[int, dict[int, Plan]], robot: Robot, task: Task) -> None:
+    if not plans:
+        raise NodeError("the recording has no plans to compare with")
+    for recorded in plans.values():
+        plan = next(iter(recorded.values()))
+        given, expected = (plan.robot, plan.model_hash, plan.task), (robot.name, robot.model_hash, task.name)
+        if given != expected:
+            raise NodeError(f"the recording is of robot, model, task {given}; the replay was asked for {expected}")
+
+
+@final
+class _Comparison:
+    """Counts what is the same."""
+
+    def __init__(self) -> None:
+        self._plans = self._identical = self._cut = 0
+        self._differences: list[Difference] = []
+        self._incomplete: list[str] = []
+
+    def check_complete(self, recorded: dict[int, Plan], stream: Sequence[Message]) -> None:
+        """Note what is missing between the first and the last plan of an epoch."""
+        plans = list(recorded.values())
+        epoch = plans[0].epoch
+        missing = plans[-1].sequence - len(plans)
+        if missing:
+            self._incomplete.append(f"epoch {epoch}: {missing} of {plans[-1].sequence} plans are not in the recording")
+        there = {m.sequence for m in stream if isinstance(m, Observation)}
+        wanted = set(range(plans[0].answers_sequence, plans[-1].answers_sequence + 1))
+        if wanted - there:
+            self._incomplete.append(f"epoch {epoch}: {len(wanted - there)} observations are not in the recording")
+
+    def add(self, recorded: Plan, replayed: Plan) -> None:
+        if recorded.status == Status.DEADLINE:
+            self._cut += 1
+            return
+        self._plans += 1
+        differences = [d for name in _compared() if (d := _difference(recorded, replayed, name)) is not None]
+        self._identical += not differences
+        self._differences += differences[: max(0, _NAMED - len(self._differences))]
+
+    def report(self) -> ReplayReport:
+        return ReplayReport(self._plans, self._identical, tuple(self._differences), self._cut, tuple(self._incomplete))
+
+
+def _compared() -> list[str]:
+    return [f.name for f in fields(Plan) if f.name not in _NOT_COMPARED]
+
+
+def _difference(recorded: Plan, replayed: Plan, name: str) -> Difference | None:
+    a, b = getattr(recorded, name), getattr(replayed, name)
+    if not isinstance(a, np.ndarray):
+        return None if a == b else Difference(recorded.epoch, recorded.sequence, name, _distance(a, b))
+    if a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype == np.float64):
+        return None
+    largest = float(np.max(np.abs(a - b))) if a.shape == b.shape else np.inf
+    return Difference(recorded.epoch, recorded.sequence, name, largest)
+
+
+def _distance(a: Any, b: Any) -> float:
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return max((abs(a[k] - b[k]) for k in a), default=0.0)
+    return float(abs(a - b)) if isinstance(a, int | float) and isinstance(b, int | float) else np.inf
+
+
+@final
+class _ScriptedSolver(Solver):
+    """A solver that fails where the recorded one was cut by its deadline."""
+
+    def __init__(self, solver: Solver) -> None:
+        self._solver = solver
+        self.problem, self.build_s, self.from_cache = solver.problem, solver.build_s, solver.from_cache
+        self.is_cut = False
+
+    def solve(
+        self, x0: Array, parameters: Array, reference: Array, guess: Trajectory, deadline_ns: int = NO_DEADLINE
+    ) -> Solution:
+        if self.is_cut:
+            return _cut(guess, self.problem.dynamics.manifold.ndx)
+        return self._solver.solve(x0, parameters, reference, guess, NO_DEADLINE)
+
+    def reset(self) -> None:
+        self._solver.reset()
+
+
+def _cut(guess: Trajectory, ndx: int) -> Solution:
+    n, nu = guess.controls.shape
+    none = Residuals(np.inf, np.inf, np.inf, np.inf)
+    gains, multipliers = np.zeros((n, nu, ndx)), np.zeros((n + 1, 0))
+    return Solution(Status.DEADLINE, guess, gains, multipliers, np.inf, none, 0, 0, "", np.inf, 0.0, 0)

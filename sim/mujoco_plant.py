@@ -1,0 +1,166 @@
+"""The simulated plant: MuJoCo with a hidden truth, behind read and apply as a real robot's driver is."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import final
+
+import mujoco
+import numpy as np
+
+from mpc_controller.arrays import Array
+from mpc_controller.robot import Robot
+from sim.mjcf import MjcfState, load_mjcf
+from sim.truth import SimTruth
+
+
+@final
+class MujocoPlant:
+    """Simulates one robot; one `apply` advances it by one period of the plant.
+
+    The same robot, initial state (nx,), truth, seed and commands give the same numbers to the last bit. A simulation that
+    breaks down (NaN or unbounded accelerations) is a value: `failure` says why in one line, and the state stays the last
+    sound one. `model` and `data` are MuJoCo's, to look at.
+    """
+
+    def __init__(self, robot: Robot, initial_state: Array, truth: SimTruth, seed: int, period_s: float) -> None:
+        self.model = load_mjcf(robot)
+        self.data = mujoco.MjData(self.model)
+        self.failure = ""
+        self._robot, self._adapter, self._truth = robot, robot.mjcf_adapter, truth
+        self._state = MjcfState(robot, self.model, self.data)
+        self._steps = _whole_steps(period_s, self.model.opt.timestep)
+        self._drag_dofs = _perturb(self.model, self.data, robot, truth)
+        self._law_parameters = _law_parameters(robot, truth)
+        self._noise = _Noise(robot, truth.noise_scale, seed)
+        self._warnings = self.data.warning.number  # a view: counts since the start
+
+        # MuJoCo would write warnings to the terminal and to a file in the working folder; `failure` tells them instead.
+        mujoco.set_mju_user_warning(_ignore)
+        self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        self._state.write(_checked_state(robot, initial_state))
+        mujoco.mj_forward(self.model, self.data)
+        self._truth_state = self._state.read()
+        delays = [round(d / self.model.opt.timestep) for d in (truth.actuator_delay_s, truth.observation_delay_s)]
+        self._commands = deque([np.array(robot.neutral, dtype=float)] * (delays[0] + 1), maxlen=delays[0] + 1)
+        self._states = deque([self._truth_state] * (delays[1] + 1), maxlen=delays[1] + 1)
+
+    def read(self) -> tuple[Array, Array]:
+        """What the sensors say, delayed and noisy, in the order of Robot.measured, and the true state (nx,) now."""
+        return self._noise.applied_to(self._states[0]), self._truth_state.copy()
+
+    def apply(self, u: Array) -> None:
+        """Hold the command u (nu,) over one period."""
+        command = np.array(u, dtype=float)
+        for _ in range(self._steps):
+            if self.failure:
+                return
+            self._commands.append(command)
+            self._step(self._commands[0])
+
+    def close(self) -> None:
+        """Nothing to free; a driver of a real robot would."""
+
+    def _step(self, command: Array) -> None:
+        data = self.data
+        data.ctrl[:] = command
+        if self._adapter is not None:
+            data.qfrc_applied[:] = self._adapter.forces(self._truth_state, self._law_parameters)
+            data.qfrc_applied[self._drag_dofs] -= self._truth.linear_drag * data.qvel[self._drag_dofs]
+        elif self._drag_dofs:
+            data.qfrc_applied[self._drag_dofs] = -self._truth.linear_drag * data.qvel[self._drag_dofs]
+        mujoco.mj_step(self.model, data)
+        if self._warnings.any():
+            kind = int(self._warnings.argmax())
+            text = mujoco.mju_warningText(kind, int(data.warning[kind].lastinfo))
+            self.failure = f"simulation of '{self._robot.name}' broke down at {data.time:.3f} s: {text}"
+            return
+        self._truth_state = self._state.read()
+        self._states.append(self._truth_state)
+
+
+@final
+class _Noise:
+    """Gaussian noise on the measured states, in the tangent space."""
+
+    def __init__(self, robot: Robot, scale: float, seed: int) -> None:
+        self._manifold = robot.dynamics.manifold
+        self._measured = robot.measured_indices
+        self._tangent = self._manifold.tangent_indices([int(i) for i in self._measured])
+        self._std = scale * np.asarray(robot.measurement_std, dtype=float)
+        self._random = np.random.default_rng(seed)
+
+    def applied_to(self, x: Array) -> Array:
+        """The measured entries of x ⊞ n, n ~ N(0, std²)."""
+        if not self._std.any():
+            return np.asarray(x[self._measured])
+        noise = np.zeros(self._manifold.ndx)
+        noise[self._tangent] = self._std * self._random.standard_normal(len(self._tangent))
+        return np.asarray(self._manifold.retract(x, noise)[self._measured])
+
+
+def _perturb(model: mujoco.MjModel, data: mujoco.MjData, robot: Robot, truth: SimTruth) -> list[int]:
+    """Write the truth into the model; returns the degrees of freedom that linear drag acts on."""
+    model.body_mass[:] *= truth.mass_scale
+    model.body_inertia[:] *= truth.mass_scale
+    model.dof_damping[:] *= truth.joint_damping_scale
+    model.dof_frictionloss[:] *= truth.joint_friction_scale
+    model.actuator_gainprm[:, 0] *= truth.actuator_gain_scale
+    mujoco.mj_setConst(model, data)
+    dofs = _translations_of_the_base(model) if truth.linear_drag > 0 else []
+    if truth.linear_drag > 0 and not dofs:
+        raise ValueError(
+            f"sim.truth: 'linear_drag' is {truth.linear_drag:g}; the base of '{robot.name}' does not translate, so it must be 0"
+        )
+    return dofs
+
+
+def _translations_of_the_base(model: mujoco.MjModel) -> list[int]:
+    """Degrees of freedom of the first moving body along world axes: a free joint's three, or those of slide joints."""
+    dofs: list[int] = []
+    for joint in range(model.njnt):
+        if model.jnt_bodyid[joint] != model.jnt_bodyid[0]:
+            break
+        first = int(model.jnt_dofadr[joint])
+        if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
+            dofs += [first, first + 1, first + 2]
+        elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
+            dofs.append(first)
+    return dofs
+
+
+def _law_parameters(robot: Robot, truth: SimTruth) -> Array:
+    """The nominal model's parameters as the robot's force law shall see them."""
+    parameters = robot.dynamics.nominal.parameters
+    valid = parameters.names if robot.mjcf_adapter is not None else ()
+    values = parameters.values
+    for name, scale in truth.parameter_scale.items():
+        if name not in valid:
+            choice = f"valid are {', '.join(valid)}" if valid else "this robot has no force law of its own, so none is valid"
+            raise ValueError(f"sim.truth: unknown key 'parameter_scale.{name}' for '{robot.name}'; {choice}")
+        values[parameters.index(name)] *= scale
+    return values
+
+
+def _whole_steps(period_s: float, timestep_s: float) -> int:
+    """How many simulation steps make one period of the plant."""
+    steps = round(period_s / timestep_s)
+    if steps < 1 or abs(steps * timestep_s - period_s) > 1e-9 * period_s:
+        raise ValueError(
+            f"the plant's period is {period_s:g} s; it must be a whole number of the MJCF's time steps of {timestep_s:g} s"
+        )
+    return steps
+
+
+def _checked_state(robot: Robot, state: Array) -> Array:
+    """The state with unit quaternions, if it is one."""
+    x, d = np.array(state, dtype=float), robot.dynamics
+    if x.shape != (d.nx,) or not np.isfinite(x).all():
+        raise ValueError(f"initial state of '{robot.name}' is {x}; it must be {d.nx} finite numbers")
+    if any(not x[start : start + 4].any() for start in d.manifold.quaternions):
+        raise ValueError(f"initial state of '{robot.name}' is {x}; a quaternion (w, x, y, z) must not be zero")
+    return d.manifold.normalized(x)
+
+
+def _ignore(text: str) -> None:
+    """MuJoCo's own warnings; the counters in its data are read instead."""

@@ -1,0 +1,71 @@
+"""What the simulated plant has and the model has not. A simulator that equals the model proves nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, final
+
+# Valid ranges, both ends included: wide enough for any robot, narrow enough to catch a wrong unit.
+_RANGES = {
+    "mass_scale": (0.1, 10.0),
+    "linear_drag": (0.0, 1000.0),
+    "joint_damping_scale": (0.0, 100.0),
+    "joint_friction_scale": (0.0, 100.0),
+    "actuator_gain_scale": (0.1, 10.0),
+    "actuator_delay_s": (0.0, 1.0),
+    "observation_delay_s": (0.0, 1.0),
+    "noise_scale": (0.0, 100.0),
+}
+_PARAMETER_SCALES = (0.1, 10.0)
+
+
+@final
+@dataclass(frozen=True)
+class SimTruth:
+    """How the plant differs from its MJCF; the table `[sim.truth]` of a launch file has the same keys.
+
+    mass_scale: factor on mass and inertia of all bodies; gravity stays.
+    linear_drag [N s/m]: force −c v on the base body, v its velocity in the world frame, for bases that translate.
+    joint_damping_scale, joint_friction_scale: factors on the joints' damping and friction loss.
+    actuator_gain_scale: factor on the force that every actuator gives for its command.
+    actuator_delay_s, observation_delay_s: dead times, rounded to steps of the simulation.
+    noise_scale: factor on Robot.measurement_std, the standard deviation of Gaussian noise in the tangent space.
+    parameter_scale: factors, by name, on the model parameters that a robot's own force law sees (Robot.mjcf_adapter), for
+    example a car's tyres. They do not change the MJCF, as mass_scale does not change the law's parameters.
+    """
+
+    mass_scale: float = 1.0
+    linear_drag: float = 0.0
+    joint_damping_scale: float = 1.0
+    joint_friction_scale: float = 1.0
+    actuator_gain_scale: float = 1.0
+    actuator_delay_s: float = 0.0
+    observation_delay_s: float = 0.0
+    noise_scale: float = 1.0
+    parameter_scale: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            _check(name, getattr(self, name), low, high)
+        if not isinstance(self.parameter_scale, Mapping):
+            raise ValueError(f"sim.truth: 'parameter_scale' is {self.parameter_scale!r}; it must be a table of numbers")
+        for name, value in self.parameter_scale.items():
+            _check(f"parameter_scale.{name}", value, *_PARAMETER_SCALES)
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """The truth that a TOML table gives; ValueError names the key, what was given and what would be valid."""
+        valid = [f.name for f in dataclasses.fields(cls)]
+        for key in table:
+            if key not in valid:
+                raise ValueError(f"sim.truth: unknown key '{key}'; valid are {', '.join(valid)}")
+        return cls(**table)
+
+
+def _check(name: str, value: object, low: float, high: float) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and low <= value <= high):  # type: ignore[operator, arg-type]
+        raise ValueError(f"sim.truth: '{name}' is {value!r}; it must be a number in [{low:g}, {high:g}]")

@@ -1,0 +1,202 @@
+"""The filters against closed forms, a linear Kalman filter and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from mpc_controller.arrays import Array
+from mpc_controller.control.estimator import Estimator
+from mpc_controller.control.extended_kalman_filter import ExtendedKalmanFilter, FilterOptions
+from mpc_controller.control.passthrough import Passthrough
+from mpc_controller.control.predictor import Predictor
+from mpc_controller.model.integrators import RungeKutta4
+from mpc_controller.robot import Robot
+from tests.control.machines import MS, observation, sled, top, transition
+
+P_SLED = np.array([2.0, 0.0])
+START = np.array([0.0, 0.0])
+
+
+def predictor(robot: Robot) -> Predictor:
+    return Predictor(robot.dynamics, RungeKutta4())
+
+
+def ekf(robot: Robot, options: FilterOptions | None = None) -> ExtendedKalmanFilter:
+    start = np.zeros(robot.dynamics.nx)
+    for quaternion in robot.dynamics.manifold.quaternions:
+        start[quaternion] = 1.0
+    return ExtendedKalmanFilter(robot, predictor(robot), start, options)
+
+
+def pushed_sled(push: float, steps: int, noise: float, seed: int = 0) -> Iterator[tuple[int, Array, Array, Array]]:
+    """(time in ms, control, true state, measured) every 2 ms under a constant push on the acceleration [m/s²]."""
+    random = np.random.default_rng(seed)
+    A, B, E = transition(2.0, 0.002)
+    x = np.zeros(2)
+    for k in range(steps):
+        u = np.array([2.0 * np.sin(0.05 * k)])
+        if k:
+            x = A @ x + B @ u + E[:, 0] * push
+        yield k, u, x, x[:1] + noise * random.standard_normal(1)
+
+
+def test_filter_is_the_linear_kalman_filter_on_a_linear_model():
+    robot = sled()
+    filter_ = ekf(robot)
+    x, P = np.zeros(3), np.diag([1e-3, 0.1, 0.5]) ** 2
+    A, B, E = transition(2.0, 0.002)
+    F = np.block([[A, E], [np.zeros((1, 2)), np.eye(1)]])
+    Q = 0.002 * np.diag([1e-3, 1e-2, 0.5]) ** 2
+    H, R = np.array([[1.0, 0.0, 0.0]]), np.array([[1e-6]])
+    for k, u, _, z in pushed_sled(1.0, 200, 1e-3):
+        estimate = filter_.update(observation(robot, k, z, u), P_SLED)
+        if k == 0:
+            x[0] = z[0]
+        else:
+            x, P = F @ x + np.concatenate([B[:, 0] * u[0], [0.0]]), F @ P @ F.T + Q
+            K = P @ H.T @ np.linalg.inv(H @ P @ H.T + R)
+            x, P = x + K @ (z - H @ x), (np.eye(3) - K @ H) @ P
+        np.testing.assert_allclose(np.concatenate([estimate.state, estimate.disturbance]), x, atol=1e-9)
+        np.testing.assert_allclose(estimate.covariance, P, atol=1e-10)
+
+
+def test_a_constant_push_is_recovered():
+    robot = sled()
+    filter_ = ekf(robot)
+    run = list(pushed_sled(1.5, 2000, 1e-4))
+    for k, u, _, z in run:
+        estimate = filter_.update(observation(robot, k, z, u), P_SLED)
+    assert estimate.disturbance[0] == pytest.approx(1.5, abs=0.3)
+    np.testing.assert_allclose(estimate.state, run[-1][2], atol=0.02)
+
+
+def test_disturbance_stays_within_its_limit():
+    robot = sled()
+    filter_ = ekf(robot, FilterOptions(disturbance_limit=np.array([0.4])))
+    for k, u, _, z in pushed_sled(1.5, 1000, 1e-3):
+        estimate = filter_.update(observation(robot, k, z, u), P_SLED)
+        assert abs(estimate.disturbance[0]) <= 0.4
+    assert estimate.disturbance[0] == pytest.approx(0.4)
+
+
+def test_errors_are_as_large_as_the_covariance_says():
+    """Normalised squared errors over 40 runs drawn from the filter's own model average to their dimension, 3."""
+    robot = sled()
+    distances = []
+    for seed in range(40):
+        filter_, random = ekf(robot), np.random.default_rng(seed)
+        x = np.array([0.0, 0.1, 0.5]) * random.standard_normal(3)
+        A, _, E = transition(2.0, 0.002)
+        F = np.block([[A, E], [np.zeros((1, 2)), np.eye(1)]])
+        for k in range(200):
+            if k:
+                x = F @ x + np.sqrt(0.002) * np.array([1e-3, 1e-2, 0.5]) * random.standard_normal(3)
+            estimate = filter_.update(observation(robot, k, x[:1] + 1e-3 * random.standard_normal(1)), P_SLED)
+        error = np.concatenate([estimate.state, estimate.disturbance]) - x
+        distances.append(error @ np.linalg.solve(estimate.covariance, error))
+    # χ² of 120 degrees of freedom, divided by 40: 99.9 % lie within 1.9 and 4.4.
+    assert 1.9 < np.mean(distances) < 4.4
+
+
+def test_attitude_and_unmeasured_rates_are_followed_through_many_turns():
+    robot = top()
+    filter_, steps = ekf(robot), predictor(robot)
+    manifold, random = robot.dynamics.manifold, np.random.default_rng(1)
+    p, push = robot.dynamics.parameters.values, np.array([0.0, 0.2, -0.1])
+    x = np.concatenate([manifold.normalized(np.array([0.8, 0.1, -0.5, 0.2, 0, 0, 0]))[:4], np.zeros(3)])
+    for k in range(2500):
+        u = np.array([0.3 * np.sin(0.01 * k), 0.5, -0.4 * np.cos(0.02 * k)])
+        if k:
+            x = steps.step(x, u, np.concatenate([p[:1], push]), 0.002)
+        noisy = manifold.retract(x, np.concatenate([2e-3 * random.standard_normal(3), np.zeros(3)]))
+        measured = noisy[:4] * (-1) ** k  # q and −q are the same attitude
+        estimate = filter_.update(observation(robot, k, measured, u), p)
+        assert estimate.note == ""
+    error = manifold.difference(x, estimate.state)
+    assert np.abs(error[:3]).max() < 5e-3
+    assert np.abs(error[3:]).max() < 0.1
+    assert np.linalg.norm(estimate.state[:4]) == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(estimate.disturbance, push, atol=0.3)
+
+
+def test_one_spike_is_rejected():
+    robot = sled()
+    filter_ = ekf(robot)
+    for k, u, x, z in pushed_sled(0.0, 300, 1e-3):
+        estimate = filter_.update(observation(robot, k, z + (5.0 if k == 250 else 0.0), u), P_SLED)
+        assert estimate.note.startswith("measurement rejected") == (k == 250)
+        assert abs(estimate.state[0] - x[0]) < 0.01
+
+
+def test_spikes_in_a_row_are_believed_in_the_end():
+    robot = sled()
+    filter_ = ekf(robot)
+    notes = []
+    for k, u, _, z in pushed_sled(0.0, 300, 1e-3):
+        estimate = filter_.update(observation(robot, k, z + (5.0 if k >= 250 else 0.0), u), P_SLED)
+        notes.append(estimate.note.partition(":")[0])
+    assert notes[250:255] == ["measurement rejected"] * 4 + ["started anew"]
+    assert not any(notes[255:])
+    assert estimate.state[0] == pytest.approx(5.0 + z[0], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "kind", [ekf, lambda robot: Passthrough(robot, predictor(robot), START)], ids=["filter", "passthrough"]
+)
+def test_a_long_gap_starts_anew_and_a_short_one_is_bridged(kind):
+    robot = sled()
+    estimator: Estimator = kind(robot)
+    for k in range(100):
+        estimator.update(observation(robot, k, [0.002 * k]), P_SLED)
+    bridged = estimator.update(observation(robot, 100, [0.3], time_ns=300 * MS), P_SLED)
+    assert bridged.note == "" or bridged.note.startswith("measurement rejected")
+    anew = estimator.update(observation(robot, 101, [7.0], time_ns=900 * MS), P_SLED)
+    assert anew.note == "started anew after 0.600 s without observations"
+    assert anew.state[0] == 7.0
+
+
+def test_irregular_intervals_give_the_same_prediction_as_regular_ones():
+    robot = sled()
+    u = np.array([3.0])
+    ends = []
+    for times in ([0, 10, 20, 30, 40], [0, 1, 17, 40]):
+        passthrough = Passthrough(robot, predictor(robot), START)
+        for t in times:
+            x = passthrough.update(observation(robot, t, [0.5 * 1.5 * (t * 1e-3) ** 2], u, time_ns=t * MS), P_SLED).state
+        ends.append(x)
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-12)
+    np.testing.assert_allclose(ends[0], [0.5 * 1.5 * 0.04**2, 1.5 * 0.04], atol=1e-12)
+
+
+def test_passthrough_believes_what_is_measured():
+    robot = top(measured=robot_states())
+    passthrough = Passthrough(robot, predictor(robot), np.array([1.0, 0, 0, 0, 0, 0, 0]))
+    measured = np.array([0.6, 0.8, 0.0, 0.0, 1.0, 2.0, 3.0])
+    estimate = passthrough.update(observation(robot, 0, measured), robot.dynamics.parameters.values)
+    np.testing.assert_allclose(estimate.state, measured, atol=1e-15)
+    assert not estimate.disturbance.any()
+
+
+def robot_states() -> tuple[str, ...]:
+    return top().dynamics.state_names
+
+
+def test_reset_forgets():
+    robot = sled()
+    filter_ = ekf(robot)
+    first = filter_.update(observation(robot, 0, [0.2]), P_SLED)
+    for k in range(1, 50):
+        filter_.update(observation(robot, k, [0.2 + 0.01 * k]), P_SLED)
+    filter_.reset()
+    again = filter_.update(observation(robot, 0, [0.2]), P_SLED)
+    np.testing.assert_array_equal(again.state, first.state)
+    np.testing.assert_array_equal(again.covariance, first.covariance)
+
+
+@pytest.mark.parametrize("name", ["measurement_std", "process_std", "disturbance_std"])
+def test_a_standard_deviation_of_the_wrong_size_is_refused_by_name(name: str):
+    with pytest.raises(ValueError, match=name):
+        ekf(sled(**{name: np.ones(7)}))

@@ -1,0 +1,34 @@
+"""`mpc` as a real process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with the package importable from anywhere."""
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """`mpc ARGUMENTS`, running."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "launch.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=environment(),
+    )
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """`mpc ARGUMENTS` to its end."""
+    process = start(*arguments, cwd=cwd)
+    stdout, stderr = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

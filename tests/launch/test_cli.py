@@ -1,0 +1,106 @@
+"""The command line: exit codes that mean something, errors of one line, and a quick start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from launch.cli import mpc
+from robots import ROBOTS
+from tests.launch.command import environment, run
+
+COMMANDS = tuple(mpc.commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_its_options(command: str) -> None:
+    parameters = mpc.commands[command].params
+    assert mpc.commands[command].help
+    assert all(p.help or p.hidden for p in parameters if isinstance(p, click.Option))
+
+
+def test_help_needs_no_heavy_import() -> None:
+    code = "import sys, launch.cli; sys.exit(bool({'casadi', 'numpy', 'zmq', 'mujoco'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], env=environment()).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["control", "cartpol"], 2, "no robot 'cartpol'; did you mean 'cartpole'?"),
+        (["control", "cartpole", "--task", "fly"], 2, "cartpole has no task 'fly'; it has swing-up"),
+        (["control", "cartpole", "--solver", "magic"], 2, "no solver 'magic'; there are multiple-shooting"),
+        (["control", "cartpole", "--rate", "nan"], 2, "'nan' is not a finite number above 0"),
+        (["sim", "cartpole", "--endpoint", "tcp://0.0.0.0:1"], 2, "only loopback addresses"),
+        (["plot", "absent.mcap"], 2, "'absent.mcap' does not exist"),
+        (["launch", "absent.toml"], 2, "'absent.toml' does not exist"),
+        (["record"], 2, "give a robot"),
+        (["fly"], 2, "No such command 'fly'"),
+        (["robots", "--json", "absent/out.json"], 2, "cannot be written"),
+        (["control", "cartpole", "--wait", "0.3"], 3, "no plant of 'cartpole' answered within 0.3 s"),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    if "--wait" in arguments:
+        arguments = [*arguments, "--endpoint", f"ipc://{tmp_path}/bus"]
+    result = run(*arguments, cwd=tmp_path)
+    assert result.returncode == code
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_wrong_launch_file_starts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('robot = "cartpole"\ntaks = "balance"\n')
+    result = run("launch", "run.toml", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: run.toml: unknown key 'taks' (did you mean 'task'?)")
+    assert list(tmp_path.iterdir()) == [tmp_path / "run.toml"]
+
+
+def test_the_list_of_robots_names_all_with_their_tasks() -> None:
+    result = run("robots", "--json", "-")
+    robots = json.loads(result.stdout)["robots"]
+    assert [robot["name"] for robot in robots] == list(ROBOTS)
+    assert all(robot["default_task"] in {task["name"] for task in robot["tasks"]} for robot in robots)
+
+
+def test_the_doctor_finds_a_compiler_and_measures_the_timers() -> None:
+    result = run("doctor", "--json", "-")
+    report = json.loads(result.stdout)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert result.returncode == 0
+    assert checks["compiler"]["status"] == "ok"
+    assert checks["timers"]["values"]["max_us"] >= checks["timers"]["values"]["p50_us"] >= 0
+    assert all(bool(check["advice"]) == (check["status"] != "ok") for check in checks.values())
+
+
+def test_without_a_compiler_the_doctor_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _hide_compilers(monkeypatch, tmp_path)
+    result = run("doctor")
+    assert result.returncode == 3
+    assert "[fail] compiler: no C compiler found" in result.stdout
+    assert "`pip install ziglang`" in result.stdout
+
+
+def test_without_a_compiler_the_controller_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _hide_compilers(monkeypatch, tmp_path)
+    result = run("control", "cartpole")
+    assert result.returncode == 3
+    assert result.stderr.startswith("error: no C compiler found")
+    assert result.stderr.count("\n") == 1
+
+
+def _hide_compilers(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """No compiler on the PATH, and a ziglang that cannot be found."""
+    monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.delenv("CC", raising=False)
+    hook = "import sys\nsys.modules['ziglang'] = None\n"
+    (folder / "sitecustomize.py").write_text(hook)
+    monkeypatch.setattr("tests.launch.command.ROOT", f"{folder}:{Path(__file__).parents[2]}")
