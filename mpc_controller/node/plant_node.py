@@ -120,7 +120,7 @@ class _PlantNode:
         self._made_by = (0, 0, 0)  # epoch, sequence and age [ns] of the plan behind the command
         self._hold_state: Array | None = None  # what the last plan wanted when the hold began
         self._sequence = -1
-        self._start_ns = self._now_ns = -1
+        self._start_ns = -1
         self._tick_s = tick_ns * 1e-9
         self._started_wall_ns = 0
         self._interventions = self._limited_ticks = 0
@@ -140,7 +140,6 @@ class _PlantNode:
     def publish(self, now_ns: int, measured: Array, truth: Array | None) -> None:
         """Send what was measured, sound or not: a receiver refuses what is not."""
         self._started_wall_ns = time.monotonic_ns()
-        self._now_ns = now_ns
         self._sequence += 1
         self._observation = Observation(
             self._robot.name,

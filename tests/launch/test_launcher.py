@@ -144,5 +144,5 @@ def test_a_lock_step_run_replays_to_the_last_bit(folder: Path) -> None:
     assert replayed.returncode == 0, report
     assert report["identical"] == report["plans"] == 100
     plotted = run("plot", recording, "--output", "other.png", "--json", "-", cwd=folder)
-    assert json.loads(plotted.stdout)["plans"] == 100
+    assert json.loads(plotted.stdout)["recording"] == recording
     assert (folder / "other.png").exists()

@@ -210,8 +210,8 @@ static double sides_step(Sides *a, double fraction) {
         a->ds[i] = on ? ds : 0;
         a->de[i] = on ? de : 0;
         a->dnu[i] = on ? dnu : 0;
-        double most = fmax(-a->ds[i] / a->s[i], on ? -dlambda / a->lambda[i] : 0);
-        if (ANY_SOFT && a->soft[i] && on) most = fmax(most, fmax(-de / a->e[i], -dnu / a->nu[i]));
+        double most = larger(-a->ds[i] / a->s[i], on ? -dlambda / a->lambda[i] : 0);
+        if (ANY_SOFT && a->soft[i] && on) most = larger(most, larger(-de / a->e[i], -dnu / a->nu[i]));
         inverse = most > fraction * inverse ? most / fraction : inverse;
     }
     return 1 / inverse;
@@ -237,9 +237,9 @@ static int sides_complementary(const Sides *a, double limit) {
     double worst = 0, largest = 1;
     for (int i = 0; i < ALL_SIDES; i++) {
         if (!a->active[i]) continue;
-        worst = fmax(worst, a->s[i] * a->lambda[i]);
-        largest = fmax(largest, a->lambda[i]);
-        if (ANY_SOFT && a->soft[i]) worst = fmax(worst, a->e[i] * a->nu[i]);
+        worst = larger(worst, a->s[i] * a->lambda[i]);
+        largest = larger(largest, a->lambda[i]);
+        if (ANY_SOFT && a->soft[i]) worst = larger(worst, a->e[i] * a->nu[i]);
     }
     return worst <= limit * (1 + largest);
 }
@@ -254,13 +254,13 @@ static void sides_initialize(Sides *a, double mu, int warm) {
             a->s[i] = a->e[i] = 1, a->lambda[i] = a->nu[i] = 0;
             continue;
         }
-        a->e[i] = a->soft[i] ? fmax(warm ? a->e[i] : 0, smallest) : 0;
-        a->s[i] = fmax(gap + a->e[i], smallest);
-        a->lambda[i] = fmax(warm ? a->lambda[i] : 0, mu / a->s[i]);
+        a->e[i] = a->soft[i] ? larger(warm ? a->e[i] : 0, smallest) : 0;
+        a->s[i] = larger(gap + a->e[i], smallest);
+        a->lambda[i] = larger(warm ? a->lambda[i] : 0, mu / a->s[i]);
         if (a->soft[i]) {
             // Between 0 and the price, so that λ + ν = l1 + l2 e can be met at once.
             const double price = a->l1[i] + a->l2[i] * a->e[i];
-            a->lambda[i] = fmin(a->lambda[i], 0.9 * price);
+            a->lambda[i] = smaller(a->lambda[i], 0.9 * price);
             a->nu[i] = price - a->lambda[i];
         }
     }
@@ -293,7 +293,7 @@ static double side_residuals(Sides *a) {
         const double e = ANY_SOFT && a->soft[i] ? a->e[i] : 0;
         const double r = a->active[i] ? a->gap[i] + a->moved[i] + e - a->s[i] : 0;
         a->residual[i] = r;
-        worst = fmax(worst, fabs(r));
+        worst = larger(worst, fabs(r));
     }
     return worst;
 }
@@ -340,17 +340,17 @@ static int qp_solve(QP *q, const double *dx0, const QPOptions *options) {
     all_rows(q, (const double(*)[LZ])q->z, q->z_terminal, a->moved);
 
     double scale = 1e-8;
-    for (int k = 0; k < N; k++) scale = fmax(scale, max_abs(q->stage[k].gradient, NZ));
-    scale = fmax(scale, max_abs(q->terminal.gradient, NX));
+    for (int k = 0; k < N; k++) scale = larger(scale, max_abs(q->stage[k].gradient, NZ));
+    scale = larger(scale, max_abs(q->terminal.gradient, NX));
     sides_initialize(a, (q->warm ? WARM_MU : COLD_MU) * scale, q->warm);
     double stationarity = 1, gap = 0;
-    for (int k = 0; k < N; k++) gap = fmax(gap, max_abs(q->gap_dynamics[k], NX));
+    for (int k = 0; k < N; k++) gap = larger(gap, max_abs(q->gap_dynamics[k], NX));
 
     for (int iteration = 0; iteration <= options->max_iterations; iteration++) {
         const double primal = side_residuals(a);
         const double mu = sides_mu(a, 0);
         if (!(mu < 1e30) || !(primal < 1e30)) return QP_NUMERICAL;
-        if (fmax(primal, gap) <= options->tolerance && stationarity <= options->stationarity &&
+        if (larger(primal, gap) <= options->tolerance && stationarity <= options->stationarity &&
             sides_complementary(a, options->complementarity))
             return QP_SOLVED;
         if (iteration == options->max_iterations) return primal > 1e3 * options->tolerance ? QP_INFEASIBLE : QP_ITERATIONS;

@@ -89,10 +89,10 @@ static void add_sides(Merit *m, const Sides *a, const double *gap, const double 
         for (int i = 0; i < 2 * rows; i++) {
             const int at = k * SIDES + i;
             if (!a->active[at]) continue;
-            const double miss = fmax(0, -(gap[at] + (moved ? moved[at] : 0)));
+            const double miss = larger(0, -(gap[at] + (moved ? moved[at] : 0)));
             if (a->soft[at]) {
                 m->prices += a->l1[at] * miss + 0.5 * a->l2[at] * miss * miss;
-                m->slack = fmax(m->slack, miss);
+                m->slack = larger(m->slack, miss);
                 continue;
             }
             m->missed += miss;
@@ -116,7 +116,7 @@ static Merit evaluate(Workspace *w, const Inputs *in, const double (*x)[NXA], co
         m.cost += value;
         for (int i = 0; i < NX; i++) {
             m.missed += fabs(defect[i]);
-            m.dynamics = fmax(m.dynamics, fabs(defect[i]));
+            m.dynamics = larger(m.dynamics, fabs(defect[i]));
         }
     }
     w->arg[0] = x[N], w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
@@ -140,26 +140,26 @@ static void kkt(const Workspace *w, Info *info) {
         gemv(NZ, NX, q->stage[k].transition, LZ, q->pi[k + 1], h);
         if (k > 0)
             for (int i = 0; i < NX; i++) h[NU + i] -= q->pi[k][i];
-        info->stationarity = fmax(info->stationarity, max_abs(h, k > 0 ? NZ : NU));
+        info->stationarity = larger(info->stationarity, max_abs(h, k > 0 ? NZ : NU));
     }
     double h[LX];
     memcpy(h, q->terminal.gradient, sizeof h);
     add_terminal_sides(&q->terminal, a->lambda + N * SIDES, h);
     for (int i = 0; i < NX; i++) h[i] -= q->pi[N][i];
-    info->stationarity = fmax(info->stationarity, max_abs(h, NX));
+    info->stationarity = larger(info->stationarity, max_abs(h, NX));
     for (int i = 0; i < ALL_SIDES; i++) {
         if (!a->active[i]) continue;
-        const double violation = fmax(0, -a->gap[i]);
-        const double product = a->soft[i] ? a->lambda[i] * (a->gap[i] + violation) : a->lambda[i] * fmax(a->gap[i], 0);
-        info->complementarity = fmax(info->complementarity, fabs(product));
+        const double violation = larger(0, -a->gap[i]);
+        const double product = a->soft[i] ? a->lambda[i] * (a->gap[i] + violation) : a->lambda[i] * larger(a->gap[i], 0);
+        info->complementarity = larger(info->complementarity, fabs(product));
     }
 }
 
 static double largest_multiplier(const QP *q) {
     double largest = 0;
-    for (int k = 1; k <= N; k++) largest = fmax(largest, max_abs(q->pi[k], NX));
+    for (int k = 1; k <= N; k++) largest = larger(largest, max_abs(q->pi[k], NX));
     for (int i = 0; i < ALL_SIDES; i++)
-        if (q->sides.active[i] && !q->sides.soft[i]) largest = fmax(largest, q->sides.lambda[i]);
+        if (q->sides.active[i] && !q->sides.soft[i]) largest = larger(largest, q->sides.lambda[i]);
     return largest;
 }
 
@@ -198,12 +198,12 @@ static int solve_programme(Workspace *w, const double *dx0, const QPOptions *opt
     q->regularization = 0;
     double scale = 1;
     for (int k = 0; k < N; k++)
-        for (int j = 0; j < NZ; j++) scale = fmax(scale, q->stage[k].hessian[j * LZ + j]);
+        for (int j = 0; j < NZ; j++) scale = larger(scale, q->stage[k].hessian[j * LZ + j]);
     for (int attempt = 0;; attempt++) {
         const int status = qp_solve(q, dx0, options);
         if (status != QP_NUMERICAL || attempt == 5) return status;
         q->warm = 0;
-        q->regularization = fmax(100 * q->regularization, 1e-8 * scale);
+        q->regularization = larger(100 * q->regularization, 1e-8 * scale);
     }
 }
 
@@ -242,7 +242,7 @@ static void iterate(Workspace *w, const Inputs *in, const double *x0, const Opti
             kkt(w, info);
             const double scale = 1 + largest_multiplier(q);
             if (info->stationarity <= o->tolerance * scale && info->complementarity <= o->tolerance * scale &&
-                fmax(fmax(now.dynamics, now.inequality), start_gap) <= o->tolerance) {
+                larger(larger(now.dynamics, now.inequality), start_gap) <= o->tolerance) {
                 info->status = CONVERGED;
                 return;
             }
@@ -268,7 +268,7 @@ static void iterate(Workspace *w, const Inputs *in, const double *x0, const Opti
             if (info->status == ITERATION_LIMIT) accept(w);
             return;
         }
-        penalty = fmax(penalty, 1.5 * largest_multiplier(q));
+        penalty = larger(penalty, 1.5 * largest_multiplier(q));
         double start_missed = 0;
         for (int i = 0; i < NX; i++) start_missed += fabs(dx0[i]);
         const double missed = now.missed + start_missed;
@@ -280,7 +280,7 @@ static void iterate(Workspace *w, const Inputs *in, const double *x0, const Opti
             retract(w, alpha);
             trial = evaluate(w, in, (const double(*)[NXA])w->trial_x, (const double(*)[NU])w->trial_u);
             const double value = trial.cost + trial.prices + penalty * (trial.missed + (1 - alpha) * start_missed);
-            if (value <= merit + 1e-4 * alpha * fmin(slope, 0) + 1e-12 * fabs(merit)) break;
+            if (value <= merit + 1e-4 * alpha * smaller(slope, 0) + 1e-12 * fabs(merit)) break;
             if (alpha < 1e-6) {
                 info->status = DIVERGED;
                 return;
