@@ -40,10 +40,25 @@ class Trajectory:
         return state, self.controls[k]
 
     def shifted(self, start_ns: int) -> Trajectory:
-        """The same motion on the same grid started at another time: a warm start by time, not by index."""
+        """The same motion on the same grid started at another time: a warm start by time, not by index.
+
+        States between grid points lie on the chord, scaled back to the manifold; beyond the end the last ones are held.
+        """
         times = self.times + (start_ns - self.times[0])
-        k = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, len(self.controls) - 1)
-        fraction = np.clip((times - self.times[k]) / (self.times[k + 1] - self.times[k]), 0.0, 1.0)
-        steps = self.manifold.difference(self.states[k + 1], self.states[k])
-        states = self.manifold.retract(self.states[k], fraction[:, None] * steps)
-        return Trajectory(self.manifold, times, states, self.controls[k[:-1]])
+        k = np.minimum(np.searchsorted(self.times, times, side="right") - 1, len(self.controls) - 1)
+        np.maximum(k, 0, out=k)
+        first = self.times[k]
+        fraction = np.minimum((times - first) / (self.times[k + 1] - first), 1.0)
+        np.maximum(fraction, 0.0, out=fraction)
+        before, after = self.states[k], self.states[k + 1]
+        for start in self.manifold.quaternions:
+            block = slice(start, start + 4)
+            opposite = np.einsum("ki,ki->k", before[:, block], after[:, block]) < 0.0
+            after[opposite, block] *= -1.0  # q and −q are the same attitude
+        after -= before
+        after *= fraction[:, None]
+        after += before
+        for start in self.manifold.quaternions:
+            block = slice(start, start + 4)
+            after[:, block] /= np.sqrt(np.einsum("ki,ki->k", after[:, block], after[:, block]))[:, None]
+        return Trajectory(self.manifold, times, after, self.controls[k[:-1]])
