@@ -1,0 +1,93 @@
+# `make demo` and `make test` do all the set-up they need. Running them again starts at once.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# --no-compile: byte code for packages that are only partly used would add 110 MB.
+PIP_INSTALL := PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --no-input --disable-pip-version-check --no-compile
+# Progress is one line a download; of what pip says else, only errors pass.
+PROGRESS := 2>&1 | sed -u -nE -e '/^ *(Downloading|ERROR|error|.*Errno)/p' -e 's/^Installing collected packages.*/  Unpacking …/p'
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+.PHONY: demo test test-slow bench lint format types install install-dev install-zig compiler lock proto clean help
+
+demo: install compiler  ## fly the figure eight for 20 s: simulator, controller and recorder in three processes
+	@$(BIN)/mpc launch launch/quadrotor.toml
+
+test: install-dev compiler  ## the whole test suite
+	@$(BIN)/python -m pytest -m "not slow and not benchmark"
+
+test-slow: install-dev compiler  ## the tests that take minutes
+	@$(BIN)/python -m pytest -m slow
+
+bench: install-dev compiler  ## what things cost on this machine
+	@$(BIN)/python -m pytest -m benchmark -s
+
+lint: install-dev  ## style of the code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: install-dev  ## write the style that `make lint` checks
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: install-dev  ## strict types
+	@$(BIN)/mypy
+
+install: $(VENV)/.runtime  ## .venv with the locked packages and the command `mpc` in .venv/bin
+
+install-dev: $(VENV)/.dev
+
+install-zig: $(VENV)/.zig
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); try: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "error: $(PYTHON) has no venv module; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) -V) …"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.venv requirements.lock pyproject.toml
+	@echo "Installing the locked packages (once; about 370 MB to download and 1 GB on disk, most of it CasADi and Pinocchio) …"
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock $(PROGRESS)
+	@echo "Installing mpc_controller from this folder …"
+	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing the tools for tests (once) …"
+	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock $(PROGRESS)
+	@touch $@
+
+$(VENV)/.zig: $(VENV)/.runtime requirements-zig.lock
+	@echo "Installing the C compiler in the ziglang wheel (once; about 100 MB to download) …"
+	@$(PIP_INSTALL) --require-hashes -r requirements-zig.lock $(PROGRESS)
+	@touch $@
+
+# Solvers are compiled on this machine; a compiler may have come or gone since the last run.
+compiler: install
+	@$(BIN)/python -m mpc_controller.native.compiler >/dev/null 2>&1 || test -n "$${CC:-}" \
+		|| { echo "There is no C compiler on this machine."; $(MAKE) --no-print-directory install-zig; }
+	@$(BIN)/python -m mpc_controller.native.compiler
+
+lock: install-dev  ## write the lock files anew, with the newest versions that pyproject.toml allows
+	@$(PIP_INSTALL) --quiet uv
+	@$(LOCK) --upgrade --group build pyproject.toml -o requirements.lock
+	@$(LOCK) --upgrade --group build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@echo "ziglang>=0.14" | $(LOCK) --upgrade - -o requirements-zig.lock
+
+proto: install-dev  ## write the Python side of the wire format anew
+	@$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. mpc_controller/bus/wire.proto
+
+clean:  ## remove .venv and what tools left; recordings and the compile cache stay
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /\1\t/' | expand -t 12

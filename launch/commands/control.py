@@ -1,0 +1,60 @@
+"""`mpc control`: the controller node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from launch.child import READY
+from launch.errors import ExitCode
+from launch.output import check_json_path, speaker, write_json
+from launch.selection import bus_of, estimator_of, robot_with, solver_of, task_of
+from launch.signals import StopSignals
+from mpc_controller.bus.zmq_link import PeerLink
+from mpc_controller.node.controller_node import ControllerOptions, control_job, run_controller
+
+
+@final
+@dataclass(frozen=True)
+class ControlRequest:
+    """The options of `mpc control`; None stands for the robot's or the task's own value."""
+
+    robot: str
+    task: str | None
+    solver: str | None
+    rate_hz: float | None
+    plant_rate_hz: float | None
+    endpoint: str | None
+    parameters: Path | None
+    estimator: str
+    wait_s: float
+    duration_s: float | None
+    json: str | None
+
+
+def control(request: ControlRequest) -> ExitCode:
+    """Build the solver, then answer the plant's observations until told to stop, or for the duration."""
+    check_json_path(request.json)
+    say = speaker(request.json)
+    robot = robot_with(request.robot, request.parameters, request.plant_rate_hz)
+    task = task_of(robot, request.task)
+    address, endpoints = bus_of(robot.name, request.endpoint)
+    with StopSignals(interrupt=True) as stop:
+        solver = solver_of(task, request.solver, say)
+        say(
+            f"solver of {robot.name}/{task.name} {'from the cache' if solver.from_cache else 'built'} in {solver.build_s:.2f} s"
+        )
+        options = ControllerOptions(
+            solver=request.solver or task.solver,
+            rate_hz=request.rate_hz,
+            estimator=estimator_of(request.estimator, robot, task),
+            plant_timeout_s=request.wait_s,
+        )
+        control_job(robot, task, solver, options)  # compiles what is left to compile, for run_controller to find
+        with PeerLink(endpoints, newest_only=()) as link:
+            stop.polite()
+            say(f"{READY}: waiting for the plant of {robot.name} on {address}")
+            summary = run_controller(robot, task, solver, link, options, stop.within(request.duration_s))
+    write_json(request.json, summary)
+    return ExitCode.OK

@@ -1,0 +1,94 @@
+"""`mpc launch`: a whole run from a launch file, and what came out of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from launch.commands.plot import analyze
+from launch.commands.record import recording_path
+from launch.errors import CommandError, ExitCode
+from launch.launch_file import LaunchFile, load_launch_file
+from launch.launcher import Outcome, run_launch
+from launch.live_line import Terminal
+from launch.output import TO_STDOUT, check_json_path, write_json
+from launch.selection import bus_of, check_solver, task_of
+from mpc_controller.bus.zmq_link import PlantLink
+from robots import load_robot
+from sim.viewer import has_display
+
+
+@final
+@dataclass(frozen=True)
+class LaunchRequest:
+    """The options of `mpc launch`; None leaves it to the file."""
+
+    file: Path
+    headless: bool
+    json: str | None
+    duration_s: float | None
+    task: str | None
+    solver: str | None
+    rate_hz: float | None
+    endpoint: str | None
+
+
+def launch_run(request: LaunchRequest) -> ExitCode:
+    """Check everything, run, analyse the recording, and say how it went."""
+    check_json_path(request.json)
+    launch = _overridden(load_launch_file(request.file), request)
+    task = task_of(load_robot(launch.robot), launch.task)
+    # An address of its own: neither another run nor a stray controller gets in the way.
+    address, endpoints = bus_of(f"{launch.robot}-{os.getpid()}", request.endpoint)
+    # Binds and lets go: with another plant there the controller would take that one over.
+    PlantLink(endpoints).close()
+    recording = recording_path(launch.record.folder, f"{launch.robot}-{launch.task}") if launch.record.enabled else None
+    terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
+    viewer = not request.headless and has_display()
+
+    terminal.say(f"{launch.robot}/{launch.task} on {address}")
+    outcome = run_launch(launch, address, launch.duration_s or task.duration_s, recording, viewer, terminal)
+
+    summary = _analyzed(outcome, recording, terminal)
+    if summary is not None:
+        write_json(request.json, summary)
+        if outcome.failure is None and not summary["plans"]:
+            raise CommandError("the run ended without a single plan", ExitCode.RUN_FAILED)
+    if outcome.failure is not None:
+        raise CommandError(outcome.failure, outcome.code)
+    return ExitCode.OK
+
+
+def _overridden(launch: LaunchFile, request: LaunchRequest) -> LaunchFile:
+    """The launch file with what the command line says instead."""
+    task_of(load_robot(launch.robot), request.task)
+    check_solver(request.solver)
+    control = replace(
+        launch.control, solver=request.solver or launch.control.solver, rate_hz=request.rate_hz or launch.control.rate_hz
+    )
+    # A task other than the file's has a duration of its own.
+    duration_s = request.duration_s or (launch.duration_s if request.task in (None, launch.task) else None)
+    return replace(launch, task=request.task or launch.task, control=control, duration_s=duration_s)
+
+
+def _analyzed(outcome: Outcome, recording: Path | None, terminal: Terminal) -> dict[str, Any] | None:
+    """The summary of the run, shown as a table; None when there is nothing to tell."""
+    if recording is None:
+        return outcome.control or None
+    if not recording.exists():
+        return None
+    picture = recording.with_suffix(".png")
+    try:
+        summary, table = analyze(recording, picture)
+    except CommandError as error:
+        if outcome.failure is None:
+            raise
+        terminal.say(f"no summary: {error}")
+        return None
+    terminal.say(table)
+    terminal.say(f"recording: {recording}")
+    terminal.say(f"picture:   {picture}")
+    return summary | {"build_s": outcome.control.get("build_s", summary["build_s"])}

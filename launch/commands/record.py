@@ -1,0 +1,51 @@
+"""`mpc record`: everything that is said on a robot's bus, in one file."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from launch.child import READY
+from launch.errors import CommandError, ExitCode
+from launch.output import check_json_path, speaker, write_json
+from launch.selection import bus_of
+from launch.signals import StopSignals
+from mpc_controller.bus.zmq_link import PeerLink
+from mpc_controller.node.recorder import record
+from robots import load_robot
+
+
+@final
+@dataclass(frozen=True)
+class RecordRequest:
+    """The options of `mpc record`."""
+
+    robot: str | None
+    endpoint: str | None
+    output: Path | None
+    json: str | None
+
+
+def record_run(request: RecordRequest) -> ExitCode:
+    """Record until told to stop."""
+    check_json_path(request.json)
+    say = speaker(request.json)
+    if request.robot is None and request.endpoint is None:
+        raise CommandError("whose bus? give a robot (`mpc record quadrotor`) or --endpoint", ExitCode.BAD_INPUT)
+    name = load_robot(request.robot).name if request.robot is not None else ""
+    address, endpoints = bus_of(name, request.endpoint)
+    path = request.output or recording_path(Path("runs"), name or "recording")
+    with StopSignals() as stop, PeerLink(endpoints, newest_only=()) as link:
+        say(f"{READY}: recording {address} into {path}")
+        summary = record(link, path, {"robot": name}, stop.requested)
+    counts = ", ".join(f"{count} {topic}" for topic, count in summary.messages.items() if count)
+    say(f"recorded {summary.path} ({summary.bytes / 1e6:.1f} MB: {counts or 'nothing was said'})")
+    write_json(request.json, summary)
+    return ExitCode.OK
+
+
+def recording_path(folder: Path, name: str) -> Path:
+    """A new file name: what ran, and when, in local time."""
+    return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}.mcap"

@@ -1,0 +1,57 @@
+"""`mpc replay`: does the controller still plan what it planned?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import final
+
+from launch.errors import CommandError, ExitCode
+from launch.output import check_json_path, speaker, write_json
+from launch.selection import estimator_of, robot_with, solver_of, task_of
+from mpc_controller.bus.messages import Plan
+from mpc_controller.bus.recording import read_recording
+from mpc_controller.node.controller_node import ControllerOptions
+from mpc_controller.node.replay import replay_recording
+
+
+@final
+@dataclass(frozen=True)
+class ReplayRequest:
+    """The options of `mpc replay`: those that the recorded controller ran with."""
+
+    recording: Path
+    rate_hz: float | None
+    plant_rate_hz: float | None
+    parameters: Path | None
+    estimator: str
+    json: str | None
+
+
+def replay(request: ReplayRequest) -> ExitCode:
+    """Feed the recorded observations to the controller and compare the plans; RUN_FAILED when one differs."""
+    check_json_path(request.json)
+    say = speaker(request.json)
+    recorded = _first_plan(request.recording)
+    robot = robot_with(recorded.robot, request.parameters, request.plant_rate_hz)
+    task = task_of(robot, recorded.task)
+    solver = solver_of(task, recorded.solver, say)
+    options = ControllerOptions(recorded.solver, request.rate_hz, estimator_of(request.estimator, robot, task))
+    report = replay_recording(request.recording, robot, task, solver, options)
+    say(f"{report.identical} of {report.plans} plans are identical to the last bit")
+    if report.cut_by_deadline:
+        say(f"{report.cut_by_deadline} plans were cut by their deadline and are not compared")
+    for line in report.incomplete:
+        say(f"incomplete: {line}")
+    for d in report.differences:
+        say(f"plan {d.sequence} of epoch {d.epoch}: {d.field} differs by {d.largest:.3g}")
+    write_json(request.json, asdict(report) | {"is_identical": report.is_identical})
+    return ExitCode.OK if report.is_identical else ExitCode.RUN_FAILED
+
+
+def _first_plan(recording: Path) -> Plan:
+    """It names robot, task and solver. Raises CommandError when there is none."""
+    for _, message in read_recording(recording).messages(Plan):
+        if isinstance(message, Plan):
+            return message
+    raise CommandError(f"{recording}: no plan is recorded; there is nothing to compare with", ExitCode.BAD_INPUT)

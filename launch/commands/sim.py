@@ -1,0 +1,74 @@
+"""`mpc sim`: the plant node with MuJoCo behind it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from launch.child import READY
+from launch.errors import CommandError, ExitCode
+from launch.launch_file import load_launch_file
+from launch.output import check_json_path, speaker, write_json
+from launch.selection import bus_of, task_of
+from launch.signals import StopSignals
+from mpc_controller.bus.zmq_link import PlantLink
+from mpc_controller.node.clock import SimulationClock
+from mpc_controller.node.plant_node import PlantOptions, run_plant
+from robots import load_robot
+from sim.mujoco_plant import MujocoPlant
+from sim.truth import SimTruth
+
+# Peers that wait for this plant try to connect every 0.1 s; they should hear its first words.
+_CONNECT_S = 0.3
+
+
+@final
+@dataclass(frozen=True)
+class SimRequest:
+    """The options of `mpc sim`; None stands for the robot's own value."""
+
+    robot: str
+    task: str | None
+    endpoint: str | None
+    rate_hz: float | None
+    control_rate_hz: float | None
+    seed: int
+    lock_step: bool
+    truth: Path | None
+    duration_s: float | None
+    json: str | None
+
+
+def simulate(request: SimRequest) -> ExitCode:
+    """Run the plant until told to stop, or for the duration."""
+    check_json_path(request.json)
+    say = speaker(request.json)
+    robot = load_robot(request.robot)
+    if request.rate_hz is not None:
+        robot = replace(robot, plant_rate_hz=request.rate_hz)
+    task = task_of(robot, request.task)
+    truth = _truth(request)
+    address, endpoints = bus_of(robot.name, request.endpoint)
+    options = PlantOptions(duration_s=request.duration_s, control_rate_hz=request.control_rate_hz, lock_step=request.lock_step)
+    with StopSignals(interrupt=True) as stop, PlantLink(endpoints) as link:
+        plant = MujocoPlant(robot, task.initial_state, truth, request.seed, 1 / robot.plant_rate_hz)
+        stop.polite()
+        say(f"{READY}: simulating {robot.name} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}")
+        time.sleep(_CONNECT_S)
+        clock = SimulationClock(round(1e9 / robot.plant_rate_hz), real_time=not request.lock_step)
+        summary = run_plant(plant, robot, link, clock, options, stop.requested)
+    write_json(request.json, summary)
+    return ExitCode.OK
+
+
+def _truth(request: SimRequest) -> SimTruth:
+    """The truth of the launch file that was given; a plant like the model otherwise."""
+    if request.truth is None:
+        return SimTruth()
+    launch = load_launch_file(request.truth)
+    if launch.robot != request.robot:
+        message = f"{request.truth} is about the robot '{launch.robot}', not '{request.robot}'"
+        raise CommandError(message, ExitCode.BAD_INPUT)
+    return launch.sim.truth

@@ -1,0 +1,77 @@
+"""What users name: robots, tasks, solvers, estimators, addresses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from launch.errors import CommandError, ExitCode
+from mpc_controller.bus.endpoints import BusError, Endpoints, default_address
+from mpc_controller.control.estimator import Estimator
+from mpc_controller.control.passthrough import Passthrough
+from mpc_controller.control.predictor import Predictor
+from mpc_controller.model.integrators import RungeKutta4
+from mpc_controller.model.parameter_file import load_parameters
+from mpc_controller.robot import Robot, Task
+from mpc_controller.solvers import SOLVERS
+from mpc_controller.solvers.solver import Solver
+from robots import load_robot
+
+
+def robot_with(name: str, parameters: Path | None, plant_rate_hz: float | None) -> Robot:
+    """The named robot, with the values of a parameter file and another rate where they are given.
+
+    Raises RobotError or ParameterError.
+    """
+    robot = load_robot(name)
+    if plant_rate_hz is not None:
+        robot = replace(robot, plant_rate_hz=plant_rate_hz)
+    if parameters is None:
+        return robot
+    identified = load_parameters(parameters, robot.dynamics.nominal.parameters)
+    dynamics = copy.copy(robot.dynamics)
+    dynamics.parameters = dynamics.parameters.with_values({p.name: p.value for p in identified})
+    return replace(robot, dynamics=dynamics)
+
+
+def task_of(robot: Robot, name: str | None) -> Task:
+    """The named task, or the robot's default. Raises CommandError."""
+    chosen = name or robot.default_task
+    if chosen not in robot.tasks:
+        raise CommandError(f"{robot.name} has no task '{chosen}'; it has {', '.join(robot.tasks)}", ExitCode.BAD_INPUT)
+    return robot.tasks[chosen]()
+
+
+def check_solver(name: str | None) -> None:
+    """Refuse a solver that is not in the registry. Raises CommandError."""
+    if name is not None and name not in SOLVERS:
+        raise CommandError(f"no solver '{name}'; there are {', '.join(SOLVERS)}", ExitCode.BAD_INPUT)
+
+
+def solver_of(task: Task, name: str | None, report: Callable[[str], None]) -> Solver:
+    """The named solver, or the task's own, built for the task's problem. Raises CommandError or CompilerError."""
+    check_solver(name)
+    chosen = name or task.solver
+    # The task's options are for the task's own solver.
+    options = task.solver_options if chosen == task.solver else {}
+    return SOLVERS[chosen](task.problem, report=report, **options)
+
+
+def estimator_of(name: str, robot: Robot, task: Task) -> Estimator | None:
+    """The estimator of that name; None for the controller's own, the extended Kalman filter."""
+    if name == "ekf":
+        return None
+    return Passthrough(robot, Predictor(robot.dynamics, RungeKutta4()), task.initial_state)
+
+
+def bus_of(robot: str, address: str | None) -> tuple[str, Endpoints]:
+    """The given address, or the robot's default, and its endpoints. Raises CommandError for one that no bus can have."""
+    if address is None:
+        address = default_address(robot)
+        return address, Endpoints.of(address)
+    try:
+        return address, Endpoints.of(address)
+    except BusError as error:
+        raise CommandError(str(error), ExitCode.BAD_INPUT) from None
