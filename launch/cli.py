@@ -11,7 +11,7 @@ from typing import Any, NoReturn, final
 
 import click
 
-_ESTIMATORS = ("ekf", "passthrough")  # as in launch.launch_file, which is slow to import
+_ESTIMATORS = ("ekf", "passthrough")  # as in mpc_controller.control.estimators, which is slow to import
 
 
 @final
@@ -44,8 +44,14 @@ _duration = click.option("--duration", type=_POSITIVE, metavar="S", help="End af
 _parameters = click.option(
     "--parameters", type=_INPUT_FILE, metavar="FILE", help="Model parameters, as robots/NAME/parameters.toml."
 )
-_estimator = click.option(
-    "--estimator", type=click.Choice(_ESTIMATORS), default="ekf", show_default=True, help="What tells the state."
+_estimator = click.option("--estimator", type=click.Choice(_ESTIMATORS), help="What tells the state. [default: ekf]")
+_priority = click.option(
+    "--priority",
+    type=click.IntRange(0, 98),
+    metavar="N",
+    default=40,
+    show_default=True,
+    help="SCHED_FIFO priority of the loop where the system permits it; 0: ordinary scheduling.",
 )
 _plant_rate = click.option(
     "--plant-rate", type=_POSITIVE, metavar="HZ", help="Rate of the plant, where it is not the robot's own."
@@ -120,6 +126,8 @@ def launch(
 @click.option(
     "--truth", type=_INPUT_FILE, metavar="FILE", help="Differ from the model as [sim.truth] of this launch file says."
 )
+@_priority
+@click.option("--peers", type=click.IntRange(min=0), default=0, hidden=True, help="How many to wait for; for `mpc launch`.")
 @_duration
 @_json
 def sim(
@@ -131,6 +139,8 @@ def sim(
     seed: int,
     lock_step: bool,
     truth: Path | None,
+    priority: int,
+    peers: int,
     duration: float | None,
     json: str | None,
 ) -> int:
@@ -144,7 +154,9 @@ def sim(
     """
     from launch.commands.sim import SimRequest, simulate
 
-    return simulate(SimRequest(robot, task, endpoint, rate, control_rate, seed, lock_step, truth, duration, json))
+    return simulate(
+        SimRequest(robot, task, endpoint, rate, control_rate, seed, lock_step, priority, peers, truth, duration, json)
+    )
 
 
 @mpc.command()
@@ -156,6 +168,7 @@ def sim(
 @_endpoint
 @_parameters
 @_estimator
+@_priority
 @click.option(
     "--wait", type=_POSITIVE, default=5.0, show_default=True, metavar="S", help="How long a plant may take to answer."
 )
@@ -169,7 +182,8 @@ def control(
     plant_rate: float | None,
     endpoint: str | None,
     parameters: Path | None,
-    estimator: str,
+    estimator: str | None,
+    priority: int,
     wait: float,
     duration: float | None,
     json: str | None,
@@ -185,7 +199,11 @@ def control(
     from launch.commands.control import ControlRequest
     from launch.commands.control import control as run
 
-    return run(ControlRequest(robot, task, solver, rate, plant_rate, endpoint, parameters, estimator, wait, duration, json))
+    return run(
+        ControlRequest(
+            robot, task, solver, rate, plant_rate, endpoint, parameters, estimator or "ekf", wait, priority, duration, json
+        )
+    )
 
 
 @mpc.command()
@@ -223,7 +241,7 @@ def plot(recording: Path, output: Path | None, json: str | None) -> int:
 
 @mpc.command()
 @click.argument("recording", type=_INPUT_FILE)
-@click.option("--rate", type=_POSITIVE, metavar="HZ", help="As the recorded controller had. [default: the robot's own]")
+@click.option("--rate", type=_POSITIVE, metavar="HZ", help="Plans per second. [default: as recorded]")
 @_plant_rate
 @_parameters
 @_estimator
@@ -233,7 +251,7 @@ def replay(
     rate: float | None,
     plant_rate: float | None,
     parameters: Path | None,
-    estimator: str,
+    estimator: str | None,
     json: str | None,
 ) -> int:
     """Feed the observations of a RECORDING to the controller again and compare its plans with the recorded ones.
@@ -302,6 +320,8 @@ def estop(robot: str, clear: bool, endpoint: str | None) -> int:
 
 def main() -> NoReturn:
     """Run the command line and exit: an error is one line on stderr and an exit code."""
+    # Small matrices only: BLAS threads would take the processor from the loops beside them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # µ and … on a terminal that has none

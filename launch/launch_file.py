@@ -3,6 +3,7 @@
 robot = "quadrotor"         # required; `mpc robots` lists robots and tasks
 task = "figure-eight"       # default: the robot's own
 duration_s = 20             # default: the task's own
+realtime = true             # SCHED_FIFO for simulator and controller where the system permits it
 
 [sim]
 seed = 0                    # of the sensor noise
@@ -30,13 +31,13 @@ from pathlib import Path
 from typing import final
 
 from launch.toml_table import TomlTable
+from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.robot import Robot
 from mpc_controller.solvers import SOLVERS
 from robots import ROBOTS, load_robot
 from sim.truth import SimTruth
 
-ESTIMATORS = ("ekf", "passthrough")
 _LONGEST_RUN = 86400.0  # s
 _FASTEST_RATE = 10_000.0  # Hz
 _LARGEST_SEED = 2**63 - 1
@@ -82,6 +83,7 @@ class LaunchFile:
     robot: str
     task: str
     duration_s: float | None
+    realtime: bool
     sim: SimSection
     control: ControlSection
     record: RecordSection
@@ -96,6 +98,7 @@ def load_launch_file(path: Path) -> LaunchFile:
         robot=robot.name,
         task=top.text("task", None, tuple(robot.tasks)) or robot.default_task,
         duration_s=top.number("duration_s", None, 0.0, _LONGEST_RUN),
+        realtime=top.flag("realtime", default=True),
         sim=_sim(top.table("sim")),
         control=_control(top.table("control"), robot),
         record=_record(top.table("record")),
@@ -129,7 +132,7 @@ def _control(table: TomlTable, robot: Robot) -> ControlSection:
         solver=table.text("solver", None, tuple(SOLVERS)),
         rate_hz=table.number("rate_hz", None, 0.0, _FASTEST_RATE),
         parameters=table.input_file("parameters"),
-        estimator=table.text("estimator", "ekf", ESTIMATORS) or "ekf",
+        estimator=table.text("estimator", "ekf", tuple(ESTIMATORS)) or "ekf",
     )
     table.finish()
     if section.parameters is not None:

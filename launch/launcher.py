@@ -59,7 +59,7 @@ def run_launch(
                 crew.start("record", ["record", launch.robot, "--endpoint", address, "--output", str(recording)])
             crew.wait_ready(_BUILD_TIMEOUT_S)
             if crew.is_sound:
-                crew.start("sim", _sim_arguments(launch, address, duration_s))
+                crew.start("sim", _sim_arguments(launch, address, duration_s, peers=crew.size + 1))
                 crew.wait_ready(_START_TIMEOUT_S)
             if viewer and crew.is_sound:
                 crew.start("view", ["view", launch.robot, "--endpoint", address])
@@ -76,17 +76,21 @@ def run_launch(
 def _control_arguments(launch: LaunchFile, address: str, summary: Path) -> list[str]:
     section = launch.control
     arguments = ["control", launch.robot, "--task", launch.task, "--endpoint", address, "--json", str(summary)]
-    arguments += ["--estimator", section.estimator, "--wait", str(_FIRST_WORDS_S)]
+    arguments += ["--estimator", section.estimator, "--wait", str(_FIRST_WORDS_S), *_scheduling(launch)]
     arguments += _given("--solver", section.solver) + _given("--rate", section.rate_hz)
     return arguments + _given("--parameters", section.parameters) + _given("--plant-rate", launch.sim.rate_hz)
 
 
-def _sim_arguments(launch: LaunchFile, address: str, duration_s: float) -> list[str]:
+def _sim_arguments(launch: LaunchFile, address: str, duration_s: float, peers: int) -> list[str]:
     section = launch.sim
     arguments = ["sim", launch.robot, "--task", launch.task, "--endpoint", address, "--truth", str(launch.path)]
-    arguments += ["--seed", str(section.seed), "--duration", str(duration_s)]
+    arguments += ["--seed", str(section.seed), "--duration", str(duration_s), "--peers", str(peers), *_scheduling(launch)]
     arguments += _given("--rate", section.rate_hz) + _given("--control-rate", launch.control.rate_hz)
     return arguments + ["--lock-step"] * section.lock_step
+
+
+def _scheduling(launch: LaunchFile) -> list[str]:
+    return [] if launch.realtime and not launch.sim.lock_step else ["--priority", "0"]
 
 
 def _given(option: str, value: object) -> list[str]:
@@ -103,6 +107,11 @@ class _Crew:
         self._children: dict[str, Child] = {}
         self.failure: str | None = None
         self.code = ExitCode.OK
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        return len(self._children)
 
     @property
     def is_sound(self) -> bool:

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TextIO, final
 
+from mpc_controller.analysis.units import shown_quantity
 from mpc_controller.bus.link import Link
 from mpc_controller.bus.messages import Observation, Plan
 
@@ -92,6 +93,6 @@ class RunMonitor:
 
 
 def _with_unit(name: str, value: float) -> str:
-    """'position 0.012 m' from ('position_m', 0.012)."""
-    quantity, _, unit = name.rpartition("_")
-    return f"{quantity} {abs(value):.3f} {unit}"
+    """'position 1.2 cm' from ('position_m', 0.012)."""
+    quantity, unit, factor = shown_quantity(name)
+    return f"{quantity} {abs(value) * factor:.2f} {unit}"

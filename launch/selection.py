@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from launch.errors import CommandError, ExitCode
 from mpc_controller.bus.endpoints import BusError, Endpoints, default_address
-from mpc_controller.control.estimator import Estimator
-from mpc_controller.control.passthrough import Passthrough
-from mpc_controller.control.predictor import Predictor
-from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers import SOLVERS
@@ -30,9 +26,15 @@ def robot_with(name: str, parameters: Path | None, plant_rate_hz: float | None) 
         robot = replace(robot, plant_rate_hz=plant_rate_hz)
     if parameters is None:
         return robot
-    identified = load_parameters(parameters, robot.dynamics.nominal.parameters)
+    return with_parameters(robot, load_parameters(parameters, robot.dynamics.nominal.parameters).as_dict())
+
+
+def with_parameters(robot: Robot, values: Mapping[str, float]) -> Robot:
+    """The robot with other values of its model's parameters. Raises ParameterError."""
     dynamics = copy.copy(robot.dynamics)
-    dynamics.parameters = dynamics.parameters.with_values({p.name: p.value for p in identified})
+    dynamics.parameters = dynamics.parameters.with_values(values)
+    dynamics.nominal = copy.copy(dynamics.nominal)
+    dynamics.nominal.parameters = dynamics.nominal.parameters.with_values(values)
     return replace(robot, dynamics=dynamics)
 
 
@@ -57,13 +59,6 @@ def solver_of(task: Task, name: str | None, report: Callable[[str], None]) -> So
     # The task's options are for the task's own solver.
     options = task.solver_options if chosen == task.solver else {}
     return SOLVERS[chosen](task.problem, report=report, **options)
-
-
-def estimator_of(name: str, robot: Robot, task: Task) -> Estimator | None:
-    """The estimator of that name; None for the controller's own, the extended Kalman filter."""
-    if name == "ekf":
-        return None
-    return Passthrough(robot, Predictor(robot.dynamics, RungeKutta4()), task.initial_state)
 
 
 def bus_of(robot: str, address: str | None) -> tuple[str, Endpoints]:

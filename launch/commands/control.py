@@ -9,10 +9,14 @@ from typing import final
 from launch.child import READY
 from launch.errors import ExitCode
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import bus_of, estimator_of, robot_with, solver_of, task_of
+from launch.selection import bus_of, robot_with, solver_of, task_of
 from launch.signals import StopSignals
+from mpc_controller.bus.messages import Event, Observation, ParameterUpdate, Reference
 from mpc_controller.bus.zmq_link import PeerLink
 from mpc_controller.node.controller_node import ControllerOptions, control_job, run_controller
+
+# Not its own plans, which the plant repeats, and no simulator's truth.
+_HEARD = (Observation, Reference, ParameterUpdate, Event)
 
 
 @final
@@ -29,6 +33,7 @@ class ControlRequest:
     parameters: Path | None
     estimator: str
     wait_s: float
+    priority: int
     duration_s: float | None
     json: str | None
 
@@ -48,11 +53,12 @@ def control(request: ControlRequest) -> ExitCode:
         options = ControllerOptions(
             solver=request.solver or task.solver,
             rate_hz=request.rate_hz,
-            estimator=estimator_of(request.estimator, robot, task),
+            estimator=request.estimator,
             plant_timeout_s=request.wait_s,
+            realtime_priority=request.priority,
         )
         control_job(robot, task, solver, options)  # compiles what is left to compile, for run_controller to find
-        with PeerLink(endpoints, newest_only=()) as link:
+        with PeerLink(endpoints, newest_only=(), kinds=_HEARD) as link:
             stop.polite()
             say(f"{READY}: waiting for the plant of {robot.name} on {address}")
             summary = run_controller(robot, task, solver, link, options, stop.within(request.duration_s))

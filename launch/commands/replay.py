@@ -8,23 +8,23 @@ from typing import final
 
 from launch.errors import CommandError, ExitCode
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import estimator_of, robot_with, solver_of, task_of
-from mpc_controller.bus.messages import Plan
+from launch.selection import robot_with, solver_of, task_of, with_parameters
+from mpc_controller.bus.messages import Event, Plan
 from mpc_controller.bus.recording import read_recording
-from mpc_controller.node.controller_node import ControllerOptions
+from mpc_controller.node.controller_node import ControllerOptions, Introduction
 from mpc_controller.node.replay import replay_recording
 
 
 @final
 @dataclass(frozen=True)
 class ReplayRequest:
-    """The options of `mpc replay`: those that the recorded controller ran with."""
+    """The options of `mpc replay`; None stands for what the recorded controller ran with."""
 
     recording: Path
     rate_hz: float | None
     plant_rate_hz: float | None
     parameters: Path | None
-    estimator: str
+    estimator: str | None
     json: str | None
 
 
@@ -32,11 +32,14 @@ def replay(request: ReplayRequest) -> ExitCode:
     """Feed the recorded observations to the controller and compare the plans; RUN_FAILED when one differs."""
     check_json_path(request.json)
     say = speaker(request.json)
-    recorded = _first_plan(request.recording)
-    robot = robot_with(recorded.robot, request.parameters, request.plant_rate_hz)
+    recorded, told = _first_plan(request.recording)
+    robot = robot_with(recorded.robot, request.parameters, request.plant_rate_hz or (told and told.plant_rate_hz))
+    if told and request.parameters is None:
+        robot = with_parameters(robot, told.parameters)
     task = task_of(robot, recorded.task)
     solver = solver_of(task, recorded.solver, say)
-    options = ControllerOptions(recorded.solver, request.rate_hz, estimator_of(request.estimator, robot, task))
+    estimator = request.estimator or (told.estimator if told else "ekf")
+    options = ControllerOptions(recorded.solver, request.rate_hz or (told and told.rate_hz), estimator)
     report = replay_recording(request.recording, robot, task, solver, options)
     say(f"{report.identical} of {report.plans} plans are identical to the last bit")
     if report.cut_by_deadline:
@@ -49,9 +52,12 @@ def replay(request: ReplayRequest) -> ExitCode:
     return ExitCode.OK if report.is_identical else ExitCode.RUN_FAILED
 
 
-def _first_plan(recording: Path) -> Plan:
-    """It names robot, task and solver. Raises CommandError when there is none."""
-    for _, message in read_recording(recording).messages(Plan):
+def _first_plan(recording: Path) -> tuple[Plan, Introduction | None]:
+    """It names robot, task and solver; before it the controller told its options. Raises CommandError when there is no plan."""
+    told = None
+    for _, message in read_recording(recording).messages(Plan, Event):
         if isinstance(message, Plan):
-            return message
+            return message, told
+        if isinstance(message, Event):
+            told = Introduction.of(message) or told
     raise CommandError(f"{recording}: no plan is recorded; there is nothing to compare with", ExitCode.BAD_INPUT)

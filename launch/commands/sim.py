@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -20,8 +21,10 @@ from robots import load_robot
 from sim.mujoco_plant import MujocoPlant
 from sim.truth import SimTruth
 
-# Peers that wait for this plant try to connect every 0.1 s; they should hear its first words.
+# Peers that wait for this plant try to connect every 0.1 s; they should hear its first words. Those that the launcher announces
+# are waited for longer: on a busy machine their processes may be slow.
 _CONNECT_S = 0.3
+_ANNOUNCED_S = 10.0
 
 
 @final
@@ -36,6 +39,8 @@ class SimRequest:
     control_rate_hz: float | None
     seed: int
     lock_step: bool
+    priority: int
+    peers: int
     truth: Path | None
     duration_s: float | None
     json: str | None
@@ -51,16 +56,28 @@ def simulate(request: SimRequest) -> ExitCode:
     task = task_of(robot, request.task)
     truth = _truth(request)
     address, endpoints = bus_of(robot.name, request.endpoint)
-    options = PlantOptions(duration_s=request.duration_s, control_rate_hz=request.control_rate_hz, lock_step=request.lock_step)
+    options = PlantOptions(
+        duration_s=request.duration_s,
+        control_rate_hz=request.control_rate_hz,
+        lock_step=request.lock_step,
+        realtime_priority=0 if request.lock_step else request.priority,
+    )
     with StopSignals(interrupt=True) as stop, PlantLink(endpoints) as link:
         plant = MujocoPlant(robot, task.initial_state, truth, request.seed, 1 / robot.plant_rate_hz)
         stop.polite()
         say(f"{READY}: simulating {robot.name} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}")
-        time.sleep(_CONNECT_S)
+        _await_peers(link, request.peers, stop.requested)
         clock = SimulationClock(round(1e9 / robot.plant_rate_hz), real_time=not request.lock_step)
         summary = run_plant(plant, robot, link, clock, options, stop.requested)
     write_json(request.json, summary)
     return ExitCode.OK
+
+
+def _await_peers(link: PlantLink, announced: int, stopped: Callable[[], bool]) -> None:
+    """Let those who wait for this plant connect before its first words."""
+    deadline_s = time.monotonic() + (_ANNOUNCED_S if announced else _CONNECT_S)
+    while time.monotonic() < deadline_s and not (stopped() or 0 < announced <= link.peers):
+        link.receive(0.01)
 
 
 def _truth(request: SimRequest) -> SimTruth:

@@ -18,6 +18,8 @@ from mpc_controller.bus.socket_files import SocketFiles
 
 # A plan of 200 intervals for a robot of 60 states and 30 controls has 3 MB.
 MAX_FRAME_BYTES: Final = 16 * 2**20
+# Every peer subscribes to this last of all. No frame begins like it; the plant counts peers by it.
+_PRESENCE: Final = b"peer"
 _HEARTBEAT_MS: Final = 1000
 _HEARTBEAT_TIMEOUT_MS: Final = 3000
 
@@ -32,13 +34,15 @@ class PlantLink(FrameLink):
 
     def __init__(self, endpoints: Endpoints) -> None:
         super().__init__(Inbox(newest_only=(), from_peers=True), repeats=True)
+        self.peers = 0  # that hear all that is sent from now on; brought up to date by `drain`
         self._files = SocketFiles(endpoints)
         self._context = zmq.Context()
         try:
             self._sub = _socket(self._context, zmq.SUB, endpoints)
             self._sub.subscribe(b"")
             _bind(self._sub, endpoints.inbox)
-            self._pub = _socket(self._context, zmq.PUB, endpoints)
+            self._pub = _socket(self._context, zmq.XPUB, endpoints)
+            self._pub.setsockopt(zmq.XPUB_VERBOSER, 1)  # tell of every peer's subscriptions, not of the first one's only
             _bind(self._pub, endpoints.out)
             self._files.make_private()
         except BaseException:
@@ -49,6 +53,9 @@ class PlantLink(FrameLink):
         self._pub.send(frame, zmq.NOBLOCK)
 
     def drain(self, timeout_s: float) -> list[bytes]:
+        for subscription in _drain(self._pub, 0.0):
+            if subscription[1:] == _PRESENCE:
+                self.peers += 1 if subscription[:1] == b"\x01" else -1
         return _drain(self._sub, timeout_s)
 
     def close(self) -> None:
@@ -75,6 +82,7 @@ class PeerLink(FrameLink):
         self._sub = _socket(self._context, zmq.SUB, endpoints)
         for start in [b""] if kinds is None else [prefix(kind_of(kind)) for kind in kinds]:
             self._sub.subscribe(start)
+        self._sub.subscribe(_PRESENCE)
         self._sub.connect(endpoints.out)
         self._pub = _socket(self._context, zmq.PUB, endpoints)
         self._pub.connect(endpoints.inbox)

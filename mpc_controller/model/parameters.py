@@ -84,6 +84,10 @@ class Parameters:
         """(n,) in the order of the table; a fresh array."""
         return np.array([p.value for p in self.table], dtype=float)
 
+    def as_dict(self) -> dict[str, float]:
+        """Values by name."""
+        return {p.name: p.value for p in self.table}
+
     def index(self, name: str) -> int:
         for i, p in enumerate(self.table):
             if p.name == name:

@@ -11,8 +11,7 @@ from typing import final
 
 from mpc_controller.bus.link import Link
 from mpc_controller.bus.messages import Event, EventKind, Message, Mode, Observation, Plan
-from mpc_controller.control.estimator import Estimator
-from mpc_controller.control.extended_kalman_filter import ExtendedKalmanFilter
+from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.control.receding_horizon import RecedingHorizon
 from mpc_controller.control.runtime_parameters import RuntimeParameters
@@ -29,17 +28,18 @@ _WAIT_S = 0.1  # how soon `stop()` is looked at when nothing comes
 _HELLO_S = 0.02
 _MUTE_S = 0.5  # a plant that did not repeat a hello by then repeats nothing
 _COLLECT_EVERY = 256  # plans
+_PARAMETER = "parameter."  # before the names of parameters in an introduction
 
 
 @final
 @dataclass(frozen=True)
 class ControllerOptions:
-    """solver: its name, for the messages. rate_hz: plans per second (None: the robot's). estimator: replaces the extended
-    Kalman filter. plant_timeout_s: how long a plant may take to say its first word. realtime_priority: SCHED_FIFO (0: off)."""
+    """solver: its name, for the messages. rate_hz: plans per second (None: the robot's). estimator: its name in ESTIMATORS.
+    plant_timeout_s: how long a plant may take to say its first word. realtime_priority: SCHED_FIFO (0: off)."""
 
     solver: str = ""
     rate_hz: float | None = None
-    estimator: Estimator | None = None
+    estimator: str = "ekf"
     plant_timeout_s: float = 5.0
     realtime_priority: int = 0
 
@@ -70,7 +70,7 @@ class ControllerSummary:
 def control_job(robot: Robot, task: Task, solver: Solver, options: ControllerOptions) -> ControlJob:
     """The parts of a controller, built: compiles the model's predictor. The same for the node and the replay."""
     predictor = Predictor(robot.dynamics, RungeKutta4())
-    estimator = options.estimator or ExtendedKalmanFilter(robot, predictor, task.initial_state)
+    estimator = ESTIMATORS[options.estimator](robot, predictor, task.initial_state)
     horizon = RecedingHorizon(robot, task, solver, predictor)
     rate_hz = options.rate_hz or robot.control_rate_hz
     return ControlJob(robot, task, options.solver or task.solver, estimator, horizon, rate_hz)
@@ -91,7 +91,8 @@ def run_controller(
     with real_time(options.realtime_priority) as problem:
         while not stop():
             epoch = max(time.time_ns(), epoch + 1)
-            messages = _meet_plant(link, robot, epoch, options.plant_timeout_s, stop)
+            hello = _introduction(job, options, solver, epoch)
+            messages = _meet_plant(link, robot, hello, options.plant_timeout_s, stop)
             controller = Controller(job, epoch)
             if problem:
                 controller.events.tell(EventKind.INFO, 0, problem)
@@ -119,13 +120,45 @@ def _serve(
         messages = link.receive(_WAIT_S)
 
 
-def _meet_plant(link: Link, robot: Robot, epoch: int, timeout_s: float, stop: Callable[[], bool]) -> Sequence[Message]:
+def _introduction(job: ControlJob, options: ControllerOptions, solver: Solver, epoch: int) -> Event:
+    """What a controller says first: with which options and parameters it plans, so that a recording can be replayed."""
+    details = {
+        "epoch": str(epoch),
+        "rate_hz": repr(job.rate_hz),
+        "plant_rate_hz": repr(job.robot.plant_rate_hz),
+        "estimator": options.estimator,
+        "build_s": repr(solver.build_s),
+    }
+    details |= {_PARAMETER + p.name: repr(p.value) for p in job.robot.dynamics.nominal.parameters}
+    return Event(EventKind.INFO, 0, "controller", f"controller of '{job.robot.name}' is ready", details=details)
+
+
+@final
+@dataclass(frozen=True)
+class Introduction:
+    """How a recorded controller was set up."""
+
+    rate_hz: float
+    plant_rate_hz: float
+    estimator: str
+    parameters: dict[str, float]
+
+    @staticmethod
+    def of(event: Event) -> Introduction | None:
+        """What an event says of that; None when it is about something else."""
+        told = event.details
+        if not {"epoch", "rate_hz", "plant_rate_hz", "estimator"} <= told.keys():
+            return None
+        values = {name.removeprefix(_PARAMETER): float(v) for name, v in told.items() if name.startswith(_PARAMETER)}
+        return Introduction(float(told["rate_hz"]), float(told["plant_rate_hz"]), told["estimator"], values)
+
+
+def _meet_plant(link: Link, robot: Robot, hello: Event, timeout_s: float, stop: Callable[[], bool]) -> Sequence[Message]:
     """Wait until the plant speaks and hears; what it said, from its newest observation on.
 
     The plant repeats what it hears, so a hello that comes back shows that plans will arrive. One that repeats nothing is
     talked to all the same after a while.
     """
-    hello = Event(EventKind.INFO, 0, "controller", f"controller of '{robot.name}' is ready", details={"epoch": str(epoch)})
     start_s = time.monotonic()
     said: Sequence[Message] = ()
     is_heard = False
