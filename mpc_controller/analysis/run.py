@@ -104,7 +104,8 @@ def run_of(messages: Iterable[Message], recording: str, truncated: bool = False)
     if not observations:
         raise ValueError(f"{recording}: no observation in {len(every)} messages; there is no run to show")
     truths = _alike([m for m in every if isinstance(m, Truth)])
-    plans = [m for m in every if isinstance(m, Plan)]
+    # A lock-step plant may have asked for a plan twice; the same one came again.
+    plans = list({(m.epoch, m.sequence): m for m in every if isinstance(m, Plan)}.values())
     return Run(
         recording=recording,
         truncated=truncated,

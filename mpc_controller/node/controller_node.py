@@ -26,6 +26,7 @@ from mpc_controller.solvers.solver import Solver
 
 _WAIT_S = 0.1  # how soon `stop()` is looked at when nothing comes
 _HELLO_S = 0.02
+_SILENT_HELLO_S = 0.5  # while nothing was heard: hellos to a plant that is still starting pile up
 _MUTE_S = 0.5  # a plant that did not repeat a hello by then repeats nothing
 _COLLECT_EVERY = 256  # plans
 _PARAMETER = "parameter."  # before the names of parameters in an introduction
@@ -162,10 +163,13 @@ def _meet_plant(link: Link, robot: Robot, hello: Event, timeout_s: float, stop: 
     start_s = time.monotonic()
     said: Sequence[Message] = ()
     is_heard = False
+    next_hello_s = 0.0
     while not stop():
-        link.send(hello)
-        messages = link.receive(min(_HELLO_S, timeout_s))
         waited_s = time.monotonic() - start_s
+        if waited_s >= next_hello_s:
+            next_hello_s = waited_s + (_HELLO_S if said else _SILENT_HELLO_S)
+            link.send(hello)
+        messages = link.receive(min(_HELLO_S, timeout_s))
         is_heard = is_heard or waited_s > _MUTE_S or any(isinstance(m, Event) and m.details == hello.details for m in messages)
         said = _from_newest_observation([*said, *messages])
         if said:

@@ -68,6 +68,7 @@ def reach(dynamics: DisturbedDynamics, model: RigidBodyModel) -> Task:
         initial_state=np.concatenate([HOME, _AT_REST]),
         duration_s=5.0,
         settle_s=2.5,
+        position=lambda x: arm.tool_position(x[:7]),
     )
 
 
@@ -83,6 +84,7 @@ def circle(dynamics: DisturbedDynamics, model: RigidBodyModel) -> Task:
         initial_state=np.concatenate([HOME, _AT_REST]),
         duration_s=10.0,
         settle_s=_RAMP,
+        position=lambda x: arm.tool_position(x[:7]),
     )
 
 
