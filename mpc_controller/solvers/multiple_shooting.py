@@ -68,7 +68,7 @@ class MultipleShooting(Solver):
         self._info = np.zeros(len(_INFO))
         # The programmes inside are solved further than the SQP asks of itself, but not to where the sides' weights λ/s make
         # the factorisation lose the digits again.
-        qp = (float(qp_max_iterations), 0.1 * min(tolerance, 1e-5), max(1e-2 * tolerance, 1e-9), 0.1 * tolerance)
+        qp = (float(qp_max_iterations), 0.1 * min(tolerance, 1e-5), max(1e-2 * tolerance, 1e-10), 0.1 * tolerance)
         self._to_convergence = np.array([max_iterations, 0.0, tolerance, *qp])
         self._one_step = np.array([1.0, 1.0, tolerance, qp[0], qp[1], 1e-6, 1e-5])
         self._library = build.library

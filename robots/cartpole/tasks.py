@@ -78,7 +78,7 @@ def _problem(dynamics: Dynamics) -> OptimalControlProblem:
         terminal_costs=(LeastSquares("final_state", lambda s: s.x - ca.vertcat(s.reference, 0, 0), weights),),
         path_constraints=(
             control_bounds((-FORCE_LIMIT,), (FORCE_LIMIT,)),
-            state_bounds((0,), (-TRACK_LIMIT,), (TRACK_LIMIT,), "track", Soft(l1=10.0, l2=1000.0)),
+            state_bounds((0,), (-TRACK_LIMIT,), (TRACK_LIMIT,), "track", Soft(l1=200.0, l2=2e4)),
         ),
         reference_names=("position", "angle"),
     )

@@ -124,7 +124,7 @@ def random_instance(rng: np.random.Generator, nx: int, nu: int, rows: int, N: in
         low, high = 0.3 * low, 0.3 * high
     low[rng.uniform(size=rows) < 0.2] = -np.inf
     weights = 10.0 ** rng.uniform(-2, 2, size=nx), 10.0 ** rng.uniform(-2, 1, size=nu)
-    prices = (10 ** rng.uniform(-1, 3), 10 ** rng.uniform(-1, 3)) if soft else None
+    prices = (10 ** rng.uniform(-1, 4), 10 ** rng.uniform(-1, 5)) if soft else None
     return Instance(A, B, c, *weights, rng.normal(size=nx), x0, C, D, low, high, umax, N, prices)
 
 

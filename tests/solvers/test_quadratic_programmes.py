@@ -21,7 +21,7 @@ def _guess(problem, x0):
                                                              (4, 2, 3, 10, True), (6, 4, 12, 15, True)])  # fmt: skip
 def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(nx, nu, rows, N, soft):
     problem = linear_problem(nx, nu, rows, N, soft=soft)
-    solver = MultipleShooting(problem, real_time_iteration=False, tolerance=1e-7)
+    solver = MultipleShooting(problem, real_time_iteration=False, tolerance=1e-8)
     rng = np.random.default_rng(nx + 10 * N)
     for _ in range(60):
         instance = random_instance(rng, nx, nu, rows, N, soft=soft)
@@ -29,10 +29,11 @@ def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(nx,
         solution = solver.solve(instance.x0, instance.parameters(problem), np.zeros((N + 1, 0)), _guess(problem, instance.x0))
         states, controls, cost = solve_with_piqp(instance)
         assert solution.status is Status.CONVERGED
+        assert solution.cost == pytest.approx(cost, rel=3e-7, abs=3e-7)
+        # A cost this near its optimum leaves a control of weight 0.01 free by √(2 · 3e-7 / 0.01) = 8e-3; seen: up to 2e-3.
         scale = 1 + np.abs(controls).max() + np.abs(states).max()
-        assert solution.cost == pytest.approx(cost, rel=1e-6, abs=1e-6)
-        np.testing.assert_allclose(solution.trajectory.controls, controls, atol=1e-4 * scale)
-        np.testing.assert_allclose(solution.trajectory.states, states, atol=1e-4 * scale)
+        np.testing.assert_allclose(solution.trajectory.controls, controls, atol=2e-3 * scale)
+        np.testing.assert_allclose(solution.trajectory.states, states, atol=2e-3 * scale)
 
 
 def _unconstrained(nx, nu, N):

@@ -244,7 +244,7 @@ static int sides_complementary(const Sides *a, double limit) {
     return worst <= limit * (1 + largest);
 }
 
-// A point strictly inside: slacks from the gaps, multipliers from μ, or near those of a solved neighbour.
+// A point strictly inside, with every product near μ: slacks from the gaps, multipliers from μ or from a solved neighbour.
 static void sides_initialize(Sides *a, double mu, int warm) {
     for (int i = 0; i < ALL_SIDES; i++) {
         const double smallest = (warm ? WARM_SLACK : COLD_SLACK) * a->room[i];
@@ -254,14 +254,17 @@ static void sides_initialize(Sides *a, double mu, int warm) {
             a->s[i] = a->e[i] = 1, a->lambda[i] = a->nu[i] = 0;
             continue;
         }
-        a->e[i] = a->soft[i] ? larger(warm ? a->e[i] : 0, smallest) : 0;
-        a->s[i] = larger(gap + a->e[i], smallest);
-        a->lambda[i] = larger(warm ? a->lambda[i] : 0, mu / a->s[i]);
+        const double neighbour = warm ? a->lambda[i] : 0;
+        a->s[i] = larger(gap, smallest);
+        a->lambda[i] = larger(neighbour, mu / a->s[i]);
+        a->e[i] = a->nu[i] = 0;
         if (a->soft[i]) {
-            // Between 0 and the price, so that λ + ν = l1 + l2 e can be met at once.
+            // l1 + l2 e = λ + ν with e ν ≈ μ: a side that holds pays with ν, one that is violated with λ.
+            a->e[i] = larger(-gap, 0) + mu / (a->l1[i] + sqrt(a->l2[i] * mu) + 1e-9 * mu);
             const double price = a->l1[i] + a->l2[i] * a->e[i];
-            a->lambda[i] = smaller(a->lambda[i], 0.9 * price);
-            a->nu[i] = price - a->lambda[i];
+            a->nu[i] = larger(price - a->lambda[i], smaller(mu / a->e[i], 0.9 * price));
+            a->lambda[i] = larger(price - a->nu[i], 1e-3 * price);
+            a->s[i] = larger(gap, mu / a->lambda[i]);
         }
     }
 }
