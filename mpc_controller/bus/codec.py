@@ -89,6 +89,7 @@ def _observation_to_wire(m: Observation) -> Any:
         plan_age_ns=m.plan_age_ns,
         latency_ns=m.latency_ns,
         lock_step=m.lock_step,
+        plan_period_ns=m.plan_period_ns,
     )
 
 
@@ -106,6 +107,7 @@ def _observation_from_wire(w: Any) -> Observation:
         plan_age_ns=w.plan_age_ns,
         latency_ns=w.latency_ns,
         lock_step=w.lock_step,
+        plan_period_ns=w.plan_period_ns,
     )
 
 

@@ -28,8 +28,9 @@ class Observation:
     """What the plant measured at `time_ns`, and what it was doing.
 
     measured: the robot's measured states, in the order of Robot.measured. control (nu,): the command applied since the
-    observation before. plan_epoch, plan_sequence: the plan that made it (0, 0 when none). plan_age_ns: its age since the
-    observation that it answers. latency_ns: for the last accepted plan, from the observation that it answers to its arrival,
+    observation before. plan_epoch: the controller that is in charge, or was last (0: none ever). plan_sequence: the plan that
+    made the command (0 when none did), plan_age_ns: its age since the observation that it answers. plan_period_ns: how often
+    the plant expects plans (0: it does not say). latency_ns: for the last accepted plan, from the observation that it answers to its arrival,
     measured on the plant's clock (−1 when none yet).
     """
 
@@ -45,6 +46,7 @@ class Observation:
     plan_age_ns: int
     latency_ns: int
     lock_step: bool = False
+    plan_period_ns: int = 0
 
 
 @final

@@ -70,7 +70,7 @@ EVENT_KIND_PARAMETERS: EventKind
 EVENT_KIND_INFO: EventKind
 
 class Observation(_message.Message):
-    __slots__ = ("robot", "model_hash", "sequence", "time_ns", "measured", "control", "mode", "plan_epoch", "plan_sequence", "plan_age_ns", "latency_ns", "lock_step")
+    __slots__ = ("robot", "model_hash", "sequence", "time_ns", "measured", "control", "mode", "plan_epoch", "plan_sequence", "plan_age_ns", "latency_ns", "lock_step", "plan_period_ns")
     ROBOT_FIELD_NUMBER: _ClassVar[int]
     MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,7 @@ class Observation(_message.Message):
     PLAN_AGE_NS_FIELD_NUMBER: _ClassVar[int]
     LATENCY_NS_FIELD_NUMBER: _ClassVar[int]
     LOCK_STEP_FIELD_NUMBER: _ClassVar[int]
+    PLAN_PERIOD_NS_FIELD_NUMBER: _ClassVar[int]
     robot: str
     model_hash: str
     sequence: int
@@ -95,7 +96,8 @@ class Observation(_message.Message):
     plan_age_ns: int
     latency_ns: int
     lock_step: bool
-    def __init__(self, robot: _Optional[str] = ..., model_hash: _Optional[str] = ..., sequence: _Optional[int] = ..., time_ns: _Optional[int] = ..., measured: _Optional[_Iterable[float]] = ..., control: _Optional[_Iterable[float]] = ..., mode: _Optional[_Union[Mode, str]] = ..., plan_epoch: _Optional[int] = ..., plan_sequence: _Optional[int] = ..., plan_age_ns: _Optional[int] = ..., latency_ns: _Optional[int] = ..., lock_step: _Optional[bool] = ...) -> None: ...
+    plan_period_ns: int
+    def __init__(self, robot: _Optional[str] = ..., model_hash: _Optional[str] = ..., sequence: _Optional[int] = ..., time_ns: _Optional[int] = ..., measured: _Optional[_Iterable[float]] = ..., control: _Optional[_Iterable[float]] = ..., mode: _Optional[_Union[Mode, str]] = ..., plan_epoch: _Optional[int] = ..., plan_sequence: _Optional[int] = ..., plan_age_ns: _Optional[int] = ..., latency_ns: _Optional[int] = ..., lock_step: _Optional[bool] = ..., plan_period_ns: _Optional[int] = ...) -> None: ...
 
 class Plan(_message.Message):
     __slots__ = ("robot", "model_hash", "epoch", "sequence", "answers_sequence", "start_ns", "valid_until_ns", "status", "intervals", "nx", "nu", "ndx", "times_ns", "states", "controls", "gains", "reference", "estimate", "disturbance", "tracking", "cost", "iterations", "qp_iterations", "worst_constraint", "solve_time_ns", "loop_time_ns", "deadline_missed", "task", "solver")

@@ -3,8 +3,10 @@
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mpc_controller.bus.endpoints import BusError, Endpoints
@@ -127,11 +129,12 @@ def test_a_peer_that_did_not_read_gets_the_oldest_messages_and_then_new_ones(add
     endpoints = Endpoints.of(address)
     with PlantLink(endpoints) as plant, PeerLink(endpoints, newest_only=()) as peer:
         wait_until(lambda: plant.send(observation(0)) or bool(peer.receive(0.02)))  # type: ignore[func-returns-value]
-        for sequence in range(1, 20 * HIGH_WATER_MARK):
-            plant.send(observation(sequence))
+        # 130 MB: more than the queues and the kernel's buffers hold together.
+        for sequence in range(1, 4 * HIGH_WATER_MARK):
+            plant.send(replace(observation(sequence), measured=np.zeros(2000)))
         received = 0
         while messages := peer.receive(0.2):
             received += len(messages)
-        assert 0 < received < 20 * HIGH_WATER_MARK - 1
+        assert 0 < received < 4 * HIGH_WATER_MARK - 1
         plant.send(observation(0))
         assert [m.sequence for m in peer.receive(20.0) if isinstance(m, Observation)] == [0]
