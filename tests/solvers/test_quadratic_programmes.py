@@ -76,13 +76,18 @@ def test_multipliers_of_an_active_bound_press_against_the_cost():
     assert solver.multipliers_of(solution, 0)["control[0]"] == pytest.approx(-gradient, rel=1e-5)
 
 
-def test_an_infeasible_hard_constraint_is_reported_by_name():
+@pytest.mark.parametrize("real_time_iteration", [True, False])
+def test_an_infeasible_hard_constraint_is_reported_by_name(real_time_iteration):
+    """Row 1 wants what the bounded controls cannot give; a feasible neighbour was solved before."""
     problem = linear_problem(4, 2, 3, 10, soft=False)
     instance = random_instance(np.random.default_rng(1), 4, 2, 3, 10, soft=False)
-    impossible = {"low": np.full(3, 1e4), "high": np.full(3, np.inf)}
-    instance = type(instance)(**{**instance.__dict__, **impossible})
-    solver = MultipleShooting(problem, real_time_iteration=False)
-    solution = solver.solve(instance.x0, instance.parameters(problem), np.zeros((11, 0)), _guess(problem, instance.x0))
+    solver = MultipleShooting(problem, real_time_iteration=real_time_iteration)
+    reference, guess = np.zeros((11, 0)), _guess(problem, instance.x0)
+    assert solver.solve(instance.x0, instance.parameters(problem), reference, guess).is_usable
+    low, high = instance.low.copy(), instance.high.copy()
+    low[1], high[1] = 1e4, np.inf
+    impossible = type(instance)(**{**instance.__dict__, "low": low, "high": high})
+    solution = solver.solve(instance.x0, impossible.parameters(problem), reference, guess)
     assert solution.status is Status.INFEASIBLE
-    assert solution.worst_constraint.startswith("rows[")
+    assert solution.worst_constraint.startswith("rows[1] at k=")
     assert solution.violation > 1e3

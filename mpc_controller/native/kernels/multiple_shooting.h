@@ -215,6 +215,14 @@ static void report(const Merit *m, Info *info) {
     info->slack = m->slack;
 }
 
+// The hard row that the programme's last point violates most: what makes it infeasible.
+static void report_infeasible(const QP *q, Info *info) {
+    Merit m = {.worst_stage = -1, .worst_row = -1};
+    add_sides(&m, &q->sides, q->sides.gap, q->sides.moved);
+    info->inequality = m.inequality;
+    info->worst_stage = m.worst_stage, info->worst_row = m.worst_row;
+}
+
 // SQP from the iterate in w. The status is in info.
 static void iterate(Workspace *w, const Inputs *in, const double *x0, const Options *o, long long deadline, Info *info) {
     QP *q = &w->qp;
@@ -256,6 +264,7 @@ static void iterate(Workspace *w, const Inputs *in, const double *x0, const Opti
         q->warm = qp_status == QP_SOLVED;
         if (qp_status != QP_SOLVED && qp_status != QP_ITERATIONS) {
             info->status = qp_status == QP_DEADLINE ? DEADLINE : qp_status == QP_INFEASIBLE ? INFEASIBLE : NUMERICAL_FAILURE;
+            if (qp_status == QP_INFEASIBLE) report_infeasible(q, info);
             return;
         }
         if (o->real_time_iteration) {
