@@ -30,8 +30,10 @@ class MultipleShooting(Solver):
     """Gauss-Newton SQP on the multiple-shooting form, with an interior-point method on the Riccati recursion inside.
 
     With `real_time_iteration` a call makes one full step from the guess and ends with ITERATION_LIMIT; after `reset`, or when
-    the last call failed, it iterates to convergence first. Otherwise every call iterates until the KKT residuals are below
-    `tolerance`, at most `max_iterations` times.
+    the last call failed, it iterates to convergence first. A full step that leaves the dynamics or a hard constraint wildly
+    unmet ends with DIVERGED instead. Otherwise every call iterates until dynamics and inequalities hold to `tolerance`,
+    complementarity does to tolerance·(1 + λ) side by side, and the Lagrangian's gradient is below tolerance times
+    max(1, mean multiplier / 100), at most `max_iterations` times. The first state of every plan is x0.
 
     Source: Bock, Plitt, "A multiple shooting algorithm for direct solution of optimal control problems", 1984; Diehl et al.,
     "Real-time optimization and nonlinear model predictive control of processes governed by DAEs", 2002.
@@ -68,9 +70,15 @@ class MultipleShooting(Solver):
         self._info = np.zeros(len(_INFO))
         # The programmes inside are solved further than the SQP asks of itself, but not to where the sides' weights λ/s make
         # the factorisation lose the digits again.
-        qp = (float(qp_max_iterations), 0.1 * min(tolerance, 1e-5), max(1e-2 * tolerance, 1e-10), 0.1 * tolerance)
+        qp = (
+            float(qp_max_iterations),
+            0.1 * min(tolerance, 1e-5),
+            max(1e-2 * tolerance, 1e-9),
+            0.1 * tolerance,
+            0.1 * tolerance,
+        )
         self._to_convergence = np.array([max_iterations, 0.0, tolerance, *qp])
-        self._one_step = np.array([1.0, 1.0, tolerance, qp[0], qp[1], 1e-6, 1e-5])
+        self._one_step = np.array([1.0, 1.0, tolerance, qp[0], qp[1], 1e-6, 1e-5, np.inf])
         self._library = build.library
         self._library.workspace_size.restype = ctypes.c_longlong
         size = self._library.workspace_size()
@@ -86,7 +94,11 @@ class MultipleShooting(Solver):
     ) -> Solution:
         """One real-time iteration, or an SQP to convergence. See `Solver.solve`."""
         start = time.monotonic_ns()
-        arrays = [np.ascontiguousarray(a, dtype=np.float64) for a in (x0, parameters, reference, guess.states, guess.controls)]
+        given = (x0, parameters, reference, guess.states, guess.controls)
+        try:
+            arrays = [np.ascontiguousarray(a, dtype=np.float64) for a in given]
+        except (TypeError, ValueError):
+            return self._failed(guess, start)
         if tuple(a.shape for a in arrays) != self._shapes:
             return self._failed(guess, start)
         states, controls = arrays[3].copy(), arrays[4].copy()
@@ -95,7 +107,7 @@ class MultipleShooting(Solver):
             self._workspace,
             *map(_address, (*arrays[:3], self._grid, states, controls, self._gains, self._multipliers)),
             _address(self._one_step if one_step else self._to_convergence),
-            min(deadline_ns, NO_DEADLINE),
+            int(min(deadline_ns, NO_DEADLINE)),
             _address(self._info),
         )
         info = dict(zip(_INFO, self._info.tolist(), strict=True))
@@ -134,7 +146,7 @@ class MultipleShooting(Solver):
         return f"{rows[row].name} at k={stage}"
 
     def _failed(self, guess: Trajectory, start: int) -> Solution:
-        """Arrays of the wrong size: nothing is solved, nothing raises."""
+        """Not numbers, or arrays of the wrong size: nothing is solved, nothing raises."""
         nothing = Residuals(np.inf, np.inf, np.inf, np.inf)
         self.reset()
         return Solution(

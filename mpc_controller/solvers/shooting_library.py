@@ -13,12 +13,12 @@ import casadi as ca
 from mpc_controller.native.build import Build, Source, build_library
 from mpc_controller.native.codegen import generate_c
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
-from mpc_controller.solvers.stage_functions import Row, StageFunctions
+from mpc_controller.solvers.stage_functions import StageFunctions
 
-_KERNELS = ("linalg.h", "riccati.h", "interior_point.h", "multiple_shooting.h")
+_KERNELS = ("linalg.h", "riccati.h", "sides.h", "interior_point.h", "shooting_point.h", "multiple_shooting.h")
 # Packages whose code decides what is generated: a change in any of them builds anew.
 _GENERATORS = ("model", "problem", "solvers", "native")
-# An equality constraint is given this much room, as interior points need an interior.
+# An equality constraint is given this much room, relative to 1 or its value, as interior points need an interior.
 _MIN_RANGE = 2e-8
 
 
@@ -87,6 +87,8 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
             _table("SOFT_L1" + suffix, [row.l1 for row in rows]),
             _table("SOFT_L2" + suffix, [row.l2 for row in rows]),
         ]
+    quaternions = problem.dynamics.manifold.quaternions
+    lines += [f"#define QUATERNIONS {len(quaternions)}", _table("QUATERNION", quaternions)]
     lines.append(_table("ON_STATES_ALONE", [int(row.on_states_alone) for row in path]))
     lines += [f"int {f.name()}(const double **arg, double **res, long long *iw, double *w, int mem);" for f in generated]
     return "\n".join(lines) + "\n"
@@ -95,8 +97,3 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
 def _table(name: str, values: Sequence[int]) -> str:
     """A constant array; C wants at least one entry."""
     return f"static const int {name}[] = {{{', '.join(map(str, values or [0]))}}};"
-
-
-def row_names(rows: Sequence[Row]) -> list[str]:
-    """Names of constraint rows in the kernels' order."""
-    return [row.name for row in rows]

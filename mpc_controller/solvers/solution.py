@@ -12,7 +12,7 @@ from mpc_controller.solvers.trajectory import Trajectory
 
 @final
 class Status(enum.IntEnum):
-    """How a solve ended. CONVERGED and ITERATION_LIMIT plans may be flown when `Solution.is_usable` says so."""
+    """How a solve ended."""
 
     CONVERGED = 0
     ITERATION_LIMIT = 1
@@ -21,12 +21,21 @@ class Status(enum.IntEnum):
     DIVERGED = 4
     NUMERICAL_FAILURE = 5
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether the plan may be published: solved, or cut at the iteration limit as real-time iterations are."""
+        return self in (Status.CONVERGED, Status.ITERATION_LIMIT)
+
 
 @final
 @dataclass(frozen=True)
 class Residuals:
-    """Max-norms at the returned iterate: of the Lagrangian's gradient, the dynamics' gaps, violated inequalities, and
-    complementarity."""
+    """Max-norms of the dynamics' gaps and of violated hard inequalities at the returned iterate, of the Lagrangian's gradient,
+    and of complementarity (a side's relative to 1 + its multiplier).
+
+    The last two need a linearisation: a real-time iteration gives them at the point that it started from. What was not reached
+    is inf.
+    """
 
     stationarity: float
     dynamics: float
@@ -39,10 +48,12 @@ class Residuals:
 class Solution:
     """The result of one solve.
 
-    gains (N, nu, ndx): K_k of u = u_k + K_k (x ⊟ x_k). multipliers (N+1, ng): of the constraints' rows in the order of
-    `OptimalControlProblem`, positive where the upper bound presses, negative where the lower one does.
-    `worst_constraint` names the row that is violated most ('' when none is), by `violation`. `slack` is the largest soft
-    violation.
+    gains (N, nu, ndx): K_k of u = u_k + K_k (x ⊟ x_k). multipliers: of the constraints' rows, one grid point after the other
+    in the solver's own order (`multipliers_of` of the solver names them), positive where the upper bound presses, negative
+    where the lower one does. `worst_constraint` names the hard row that is violated most ('' when none is), by `violation`;
+    when INFEASIBLE, the row that cannot be kept. `slack` is the largest soft violation.
+
+    A solve that failed gives back the guess (after a deadline its last iterate), and zeros for gains and multipliers.
     """
 
     status: Status
@@ -60,5 +71,5 @@ class Solution:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the plan may be published: solved, or cut at the iteration limit as real-time iterations are."""
-        return self.status in (Status.CONVERGED, Status.ITERATION_LIMIT)
+        """As its status."""
+        return self.status.is_usable

@@ -16,7 +16,7 @@ class Solver(abc.ABC):
     """Solves one problem again and again, from new states.
 
     The constructor may take seconds: it differentiates, generates, compiles and allocates. `solve` runs inside the loop: it
-    returns by `deadline_ns` with the best plan so far, and reports failure as a Status, never by raising.
+    returns by `deadline_ns` with the last iterate, marked DEADLINE, and reports failure as a Status, never by raising.
     """
 
     problem: OptimalControlProblem

@@ -46,7 +46,7 @@ class StageFunctions:
 
         path(x, u, x⁺, p, r, dt)  → F(x,u) ⊟ x⁺, [B A]ᵀ, l, ∇l, ∇²l, g, ∇g     over z = (u, δx)
         terminal(x, p, r)         → m, ∇m, ∇²m, g, ∇g                            over δx
-        path_value, terminal_value: the same without derivatives; plus(x, δ), minus(x₁, x₀)
+        path_value, terminal_value: the same without derivatives; plus(x, δ)
 
     ∇²l is JᵀWJ for least squares and the exact Hessian for general costs. Rows that are bounds on one entry of z come first
     in g and have no part in ∇g.
@@ -78,16 +78,14 @@ class StageFunctions:
 
     def functions(self) -> list[ca.Function]:
         """All that the generated C file holds."""
-        path, value, n_rows = self._path(), self._path_value(), self._terminal()
-        dx, x1 = ca.SX.sym("dx", self.ndx), ca.SX.sym("x1", self.nx)
-        manifold = self.problem.dynamics.manifold
+        dx = ca.SX.sym("dx", self.ndx)
+        moved = self.problem.dynamics.manifold.plus(self._x, dx)
         return [
-            path,
-            value,
-            n_rows,
+            self._path(),
+            self._path_value(),
+            self._terminal(),
             self._terminal_value(),
-            ca.Function("ocp_plus", [self._x, dx], [ca.densify(manifold.plus(self._x, dx))]),
-            ca.Function("ocp_minus", [x1, self._x], [ca.densify(manifold.minus(x1, self._x))]),
+            ca.Function("ocp_plus", [self._x, dx], [ca.densify(moved)]),
         ]
 
     def _path(self) -> ca.Function:

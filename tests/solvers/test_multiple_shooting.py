@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 
+import casadi as ca
 import numpy as np
 import pytest
 
 from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.manifold import Manifold
 from mpc_controller.problem.constraint import control_bounds
-from mpc_controller.problem.cost import LeastSquares
+from mpc_controller.problem.cost import GeneralCost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.multiple_shooting import MultipleShooting
 from mpc_controller.solvers.solution import Status
@@ -90,8 +91,8 @@ def test_a_deadline_in_the_past_gives_the_guess_back_marked(problem):
     solution = solver.solve(x0, problem.parameters.values, np.zeros((N + 1, 0)), guess, time.monotonic_ns())
     assert solution.status is Status.DEADLINE
     assert not solution.is_usable
-    np.testing.assert_array_equal(solution.trajectory.states, guess.states)
-    assert np.isfinite(solution.gains).all()
+    np.testing.assert_allclose(solution.trajectory.states, guess.states, atol=1e-15)
+    np.testing.assert_array_equal(solution.gains, 0.0)
 
 
 @pytest.mark.parametrize("what", ["x0", "parameters", "guess", "size"])
@@ -109,6 +110,9 @@ def test_bad_numbers_are_a_status_and_leave_no_trace(problem, what):
         else:
             bad = _solve(solver, x0, Trajectory(guess.manifold, guess.times, guess.states * np.nan, guess.controls))
         assert bad.status is Status.NUMERICAL_FAILURE
+        assert bad.cost == bad.residuals.dynamics == np.inf
+        assert not bad.gains.any()
+        assert not bad.multipliers.any()
     after = _solve(solver, x0, guess)
     np.testing.assert_array_equal(after.trajectory.controls, clean.trajectory.controls)
     np.testing.assert_array_equal(after.gains, clean.gains)
@@ -156,3 +160,82 @@ def test_gains_are_the_derivative_of_the_first_control_where_no_bound_is_active(
 def test_bad_options_are_refused_by_name(problem, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MultipleShooting(problem, **options)
+
+
+def _same_as_fresh(solver, options, x0, guess):
+    """The next solve of this solver is that of one that never saw anything else, to the last bit."""
+    after, fresh = _solve(solver, x0, guess), _solve(MultipleShooting(solver.problem, **options), x0, guess)
+    assert after.is_usable
+    np.testing.assert_array_equal(after.trajectory.states, fresh.trajectory.states)
+    np.testing.assert_array_equal(after.gains, fresh.gains)
+    np.testing.assert_array_equal(after.multipliers, fresh.multipliers)
+
+
+def test_a_deadline_within_the_solve_leaves_no_trace(problem):
+    x0, guess = _start(problem)
+    options = {"tolerance": 1e-8}
+    solver = MultipleShooting(problem, **options)
+    reference = np.zeros((N + 1, 0))
+    for _ in range(50):
+        soon = time.monotonic_ns() + 50_000  # enough to begin, far too little to converge from a cold start
+        cut = solver.solve(x0, problem.parameters.values, reference, guess, soon)
+        assert cut.status is Status.DEADLINE
+        assert np.isfinite(cut.trajectory.states).all()
+    _same_as_fresh(solver, options, x0, guess)
+
+
+def test_reversed_bounds_are_infeasible_by_name_and_leave_no_trace(problem):
+    x0, guess = _start(problem)
+    solver = MultipleShooting(problem)
+    _solve(solver, x0, guess)
+    p = problem.parameters.values
+    p[problem.parameters.index("upper.control[1]")] = -3.0
+    reversed_bounds = _solve(solver, x0, guess, parameters=p)
+    assert reversed_bounds.status is Status.INFEASIBLE
+    assert reversed_bounds.worst_constraint == "control[1] at k=0"
+    assert reversed_bounds.violation == pytest.approx(1.0)
+    _same_as_fresh(solver, {}, x0, guess)
+
+
+def test_a_step_that_leaves_the_dynamics_wildly_unmet_is_not_a_plan(problem):
+    x0, guess = _start(problem)
+    solver = MultipleShooting(problem)
+    plan = _solve(solver, x0, guess).trajectory
+    kicked = x0 + np.r_[np.zeros(4), 300.0, -300.0, 300.0]
+    assert not _solve(solver, kicked, plan).is_usable
+    _same_as_fresh(solver, {}, x0, guess)
+
+
+def test_a_quaternion_of_length_zero_is_refused_and_others_are_scaled(problem):
+    x0, guess = _start(problem)
+    assert _solve(MultipleShooting(problem), np.r_[np.zeros(4), x0[4:]], guess).status is Status.NUMERICAL_FAILURE
+    scaled = _solve(MultipleShooting(problem), np.r_[1.2 * x0[:4], x0[4:]], guess)
+    np.testing.assert_allclose(scaled.trajectory.states[0], x0, atol=1e-14)
+
+
+def test_plans_start_where_the_robot_is(problem):
+    _, guess = _start(problem)
+    elsewhere, _ = _start(problem, seed=1)
+    solver = MultipleShooting(problem, real_time_iteration=False, max_iterations=1)
+    np.testing.assert_allclose(_solve(solver, elsewhere, guess).trajectory.states[0], elsewhere, atol=1e-15)
+
+
+def test_an_indefinite_hessian_is_regularised(problem):
+    """min −½ ω² over bounded torques: no minimum inside, but a corner that the bounds give."""
+    pushing = OptimalControlProblem(
+        name="spin up",
+        dynamics=RigidSpin(),
+        integrator=RungeKutta4(),
+        grid=(0.1,) * 5,
+        path_costs=(
+            GeneralCost("speed", lambda stage: -ca.dot(stage.x[4:], stage.x[4:]) / 2),
+            LeastSquares("torque", lambda stage: stage.u, (1e-3,) * 3),
+        ),
+        path_constraints=(control_bounds((-2.0,) * 3, (2.0,) * 3),),
+    )
+    x0 = np.r_[1.0, np.zeros(3), 0.1, 0.1, 0.1]
+    guess = Trajectory.constant(RigidSpin.manifold, np.arange(6, dtype=np.int64), x0, np.zeros(3))
+    solver = MultipleShooting(pushing, real_time_iteration=False)
+    solution = solver.solve(x0, pushing.parameters.values, np.zeros((6, 0)), guess)
+    assert solution.is_usable
+    np.testing.assert_allclose(np.abs(solution.trajectory.controls[:3]), 2.0, atol=1e-3)

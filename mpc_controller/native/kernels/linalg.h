@@ -8,7 +8,6 @@
 #define PADDED(n) (((n) + LANES - 1) / LANES * LANES)
 
 typedef double vec __attribute__((vector_size(8 * LANES)));
-typedef double vec_unaligned __attribute__((vector_size(8 * LANES), aligned(8)));
 
 // One instruction each, unlike fmax and fmin, which the library must call for the sake of NaN. With a NaN the second is returned.
 static inline double larger(double a, double b) { return a > b ? a : b; }

@@ -1,0 +1,117 @@
+// One point (x, u) of the horizon: its cost, what it misses, and its quadratic programme, from the generated stage functions.
+#pragma once
+#include "interior_point.h"
+
+typedef struct {
+    QP qp;
+    double x[N + 1][NXA], u[N][NU];              // the iterate
+    double trial_x[N + 1][NXA], trial_u[N][NU];
+    double g[N * NG + NGT + 1];                  // constraint values at the last evaluated point
+    double work[WORK_SIZE];
+    const double *arg[ARG_SIZE];
+    double *res[RES_SIZE];
+} Workspace;
+
+typedef struct {
+    const double *p, *reference, *grid;
+} Inputs;
+
+// What a point costs: objective with the prices of soft rows, and the ℓ1 norm of what hard rows and dynamics miss.
+typedef struct {
+    double cost, prices, missed, dynamics, inequality, slack;
+    int worst_stage, worst_row;
+} Merit;
+
+// Bounds, prices and masks of all sides from the parameters, and gaps from g.
+static void fill_sides(Sides *a, const double *g, const double *p) {
+    for (int k = 0; k <= N; k++) {
+        const int rows = k < N ? NG : NGT;
+        const int *lower = k < N ? LOWER : LOWER_N, *upper = k < N ? UPPER : UPPER_N;
+        const int *l1 = k < N ? SOFT_L1 : SOFT_L1_N, *l2 = k < N ? SOFT_L2 : SOFT_L2_N;
+        for (int i = 0; i < rows; i++) {
+            const int at = k * SIDES + i, soft = l1[i] >= 0;
+            double low = p[lower[i]], high = p[upper[i]];
+            const int has_low = low > -1e20, has_high = high < 1e20;
+            const double middle = 0.5 * (low + high), least = MIN_RANGE * larger(1, fabs(middle));
+            if (high - low < least) low = middle - 0.5 * least, high = middle + 0.5 * least;  // an equality: give it an interior
+            const double price1 = soft ? p[l1[i]] : 0, price2 = soft ? p[l2[i]] : 0;
+            const int holds = (k > 0 || !ON_STATES_ALONE[i]) && !(soft && price1 + price2 <= 0);
+            a->gap[at] = g[k * NG + i] - low;
+            a->gap[at + rows] = high - g[k * NG + i];
+            a->active[at] = holds && has_low;
+            a->active[at + rows] = holds && has_high;
+            // Narrow rows start with slacks wider than they are: multipliers of μ/s would be huge.
+            a->room[at] = a->room[at + rows] = has_low && has_high ? larger(high - low, 1e-2) : 1;
+            a->soft[at] = a->soft[at + rows] = soft;
+            a->l1[at] = a->l1[at + rows] = price1;
+            a->l2[at] = a->l2[at + rows] = price2;
+        }
+    }
+}
+
+// Fill the programme at the iterate; the cost.
+static double linearize(Workspace *w, const Inputs *in) {
+    QP *q = &w->qp;
+    double cost = 0, value;
+    for (int k = 0; k < N; k++) {
+        Stage *s = &q->stage[k];
+        w->arg[0] = w->x[k], w->arg[1] = w->u[k], w->arg[2] = w->x[k + 1];
+        w->arg[3] = in->p, w->arg[4] = in->reference + k * NR, w->arg[5] = in->grid + k;
+        w->res[0] = s->defect, w->res[1] = s->transition, w->res[2] = &value, w->res[3] = s->gradient;
+        w->res[4] = s->hessian, w->res[5] = w->g + k * NG, w->res[6] = s->general;
+        ocp_path(w->arg, w->res, 0, w->work, 0);
+        cost += value;
+    }
+    w->arg[0] = w->x[N], w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
+    w->res[0] = &value, w->res[1] = q->terminal.gradient, w->res[2] = q->terminal.hessian;
+    w->res[3] = w->g + N * NG, w->res[4] = q->terminal.general;
+    ocp_terminal(w->arg, w->res, 0, w->work, 0);
+    fill_sides(&q->sides, w->g, in->p);
+    return cost + value;
+}
+
+// Add what the sides miss to a merit that holds the cost.
+static void add_sides(Merit *m, const Sides *a, const double *gap, const double *moved) {
+    for (int k = 0; k <= N; k++) {
+        const int rows = k < N ? NG : NGT;
+        for (int i = 0; i < 2 * rows; i++) {
+            const int at = k * SIDES + i;
+            if (!a->active[at]) continue;
+            const double miss = larger(0, -(gap[at] + (moved ? moved[at] : 0)));
+            if (a->soft[at]) {
+                m->prices += a->l1[at] * miss + 0.5 * a->l2[at] * miss * miss;
+                m->slack = larger(m->slack, miss);
+                continue;
+            }
+            m->missed += miss;
+            if (miss > m->inequality) {
+                m->inequality = miss;
+                m->worst_stage = k, m->worst_row = i % rows;
+            }
+        }
+    }
+}
+
+// The merit of the point (x, u); leaves gaps of the sides at that point in `gap`.
+static Merit evaluate(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU]) {
+    Merit m = {.worst_stage = -1, .worst_row = -1};
+    double value, defect[LX];
+    for (int k = 0; k < N; k++) {
+        w->arg[0] = x[k], w->arg[1] = u[k], w->arg[2] = x[k + 1];
+        w->arg[3] = in->p, w->arg[4] = in->reference + k * NR, w->arg[5] = in->grid + k;
+        w->res[0] = defect, w->res[1] = &value, w->res[2] = w->g + k * NG;
+        ocp_path_value(w->arg, w->res, 0, w->work, 0);
+        m.cost += value;
+        for (int i = 0; i < NX; i++) {
+            m.missed += fabs(defect[i]);
+            m.dynamics = larger(m.dynamics, fabs(defect[i]));
+        }
+    }
+    w->arg[0] = x[N], w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
+    w->res[0] = &value, w->res[1] = w->g + N * NG;
+    ocp_terminal_value(w->arg, w->res, 0, w->work, 0);
+    m.cost += value;
+    fill_sides(&w->qp.sides, w->g, in->p);
+    add_sides(&m, &w->qp.sides, w->qp.sides.gap, 0);
+    return m;
+}
