@@ -69,7 +69,7 @@ class Child:
         for line in stream:
             if line.startswith(READY) and not self.ready.is_set():
                 self.ready.set()
-            else:
+            elif line.strip():
                 self._say(f"{self.name}: {line.rstrip()}")
         stream.close()
 

@@ -3,59 +3,28 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn, final
+from typing import NoReturn
 
 import click
 
+from launch.bounds import SEED
+from launch.options import (
+    DURATION,
+    FILE,
+    INPUT_FILE,
+    RATE,
+    duration_option,
+    endpoint_option,
+    json_option,
+    priority_option,
+    solver_option,
+    task_option,
+)
+
 _ESTIMATORS = ("ekf", "passthrough")  # as in mpc_controller.control.estimators, which is slow to import
-
-
-@final
-class PositiveNumber(click.ParamType[float]):
-    """A finite number above 0."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not (math.isfinite(number) and number > 0):
-            self.fail(f"'{value}' is not a finite number above 0", param, ctx)
-        return number
-
-
-_POSITIVE = PositiveNumber()
-_FILE = click.Path(path_type=Path)
-_INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
-_endpoint = click.option(
-    "--endpoint", metavar="ADDRESS", help="Where the robot's bus is: ipc:///absolute/path or tcp://127.0.0.1:PORT (PORT+1 too)."
-)
-_json = click.option("--json", metavar="FILE", help="Write a summary as JSON; - writes it to stdout.")
-_task = click.option("--task", metavar="NAME", help="What to do; `mpc robots` lists tasks. [default: the robot's own]")
-_solver = click.option("--solver", metavar="NAME", help="How to plan. [default: the task's own]")
-_duration = click.option("--duration", type=_POSITIVE, metavar="S", help="End after so many seconds.")
-_parameters = click.option(
-    "--parameters", type=_INPUT_FILE, metavar="FILE", help="Model parameters, as robots/NAME/parameters.toml."
-)
-_estimator = click.option("--estimator", type=click.Choice(_ESTIMATORS), help="What tells the state. [default: ekf]")
-_priority = click.option(
-    "--priority",
-    type=click.IntRange(0, 98),
-    metavar="N",
-    default=40,
-    show_default=True,
-    help="SCHED_FIFO priority of the loop where the system permits it; 0: ordinary scheduling.",
-)
-_plant_rate = click.option(
-    "--plant-rate", type=_POSITIVE, metavar="HZ", help="Rate of the plant, where it is not the robot's own."
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -71,8 +40,12 @@ def mpc(debug: bool, parent: int | None) -> None:
       mpc control quadrotor
       mpc record quadrotor
 
-    Exit codes: 0 all went well; 1 the run failed (a process died, a plan differed); 2 bad input (a file, a name, an option);
-    3 the machine or its surroundings (no compiler, an endpoint in use, no plant). Errors are one line on stderr.
+    \b
+    Exit codes; errors are one line on stderr:
+      0  all went well, or you stopped it
+      1  the run failed: a process died, a plan differed
+      2  bad input: a file, a name, an option
+      3  the machine or its surroundings: no compiler, an endpoint in use, no plant
     """
     if debug:
         os.environ["MPC_DEBUG"] = "1"
@@ -83,14 +56,16 @@ def mpc(debug: bool, parent: int | None) -> None:
 
 
 @mpc.command()
-@click.argument("file", type=_INPUT_FILE)
+@click.argument("file", type=INPUT_FILE)
 @click.option("--headless", is_flag=True, help="No viewer, even where there is a display.")
-@_json
-@_duration
-@_task
-@_solver
-@click.option("--rate", type=_POSITIVE, metavar="HZ", help="Plans per second. [default: the file's, else the robot's]")
-@_endpoint
+@json_option
+@click.option(
+    "--duration", type=DURATION, metavar="S", help="End after so many seconds. [default: the file's, else the task's]"
+)
+@click.option("--task", metavar="NAME", help="What to do; `mpc robots` lists tasks. [default: the file's, else the robot's]")
+@click.option("--solver", metavar="NAME", help="How to plan. [default: the file's, else the task's]")
+@click.option("--rate", type=RATE, metavar="HZ", help="Plans per second. [default: the file's, else the robot's]")
+@endpoint_option
 def launch(
     file: Path,
     headless: bool,
@@ -101,10 +76,12 @@ def launch(
     rate: float | None,
     endpoint: str | None,
 ) -> int:
-    """Run what a launch FILE names: simulator, controller and recorder, each in its own process.
+    """Run what a launch FILE names.
 
-    The file is checked in full before anything starts. At the end come a table, the recording and a picture of it. Ctrl-C ends
-    the run early, in good order. The run has an address of its own, which it prints: `mpc estop quadrotor --endpoint ADDRESS`.
+    Simulator, controller and recorder start, each in its own process, and the viewer where there is a display. The file is
+    checked in full before anything starts; README.md lists its keys. At the end come a table, the recording and a picture of
+    it. Ctrl-C ends the run early, in good order. The run has an address of its own, which it prints, for
+    `mpc estop quadrotor --endpoint ADDRESS` and the like.
 
     \b
       mpc launch launch/quadrotor.toml
@@ -118,18 +95,16 @@ def launch(
 @mpc.command()
 @click.argument("robot")
 @click.option("--task", metavar="NAME", help="Start in this task's initial state. [default: the robot's own task]")
-@_endpoint
-@click.option("--rate", type=_POSITIVE, metavar="HZ", help="Rate of observations and commands. [default: the robot's own]")
-@click.option("--control-rate", type=_POSITIVE, metavar="HZ", help="Rate of plans to expect. [default: the robot's own]")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sensor noise.")
+@endpoint_option
+@click.option("--rate", type=RATE, metavar="HZ", help="Rate of observations and commands. [default: the robot's own]")
+@click.option("--control-rate", type=RATE, metavar="HZ", help="Rate of plans to expect. [default: the robot's own]")
+@click.option("--seed", type=click.IntRange(*SEED), default=0, show_default=True, metavar="N", help="Of the sensor noise.")
 @click.option("--lock-step", is_flag=True, help="Wait for every plan: not real time, and the same each time.")
-@click.option(
-    "--truth", type=_INPUT_FILE, metavar="FILE", help="Differ from the model as [sim.truth] of this launch file says."
-)
-@_priority
+@click.option("--truth", type=INPUT_FILE, metavar="FILE", help="Differ from the model as [sim.truth] of this launch file says.")
+@priority_option
 @click.option("--peers", type=click.IntRange(min=0), default=0, hidden=True, help="How many to wait for; for `mpc launch`.")
-@_duration
-@_json
+@duration_option
+@json_option
 def sim(
     robot: str,
     task: str | None,
@@ -161,19 +136,17 @@ def sim(
 
 @mpc.command()
 @click.argument("robot")
-@_task
-@_solver
-@click.option("--rate", type=_POSITIVE, metavar="HZ", help="Plans per second. [default: the robot's own]")
-@_plant_rate
-@_endpoint
-@_parameters
-@_estimator
-@_priority
-@click.option(
-    "--wait", type=_POSITIVE, default=5.0, show_default=True, metavar="S", help="How long a plant may take to answer."
-)
-@_duration
-@_json
+@task_option
+@solver_option
+@click.option("--rate", type=RATE, metavar="HZ", help="Plans per second. [default: the robot's own]")
+@click.option("--plant-rate", type=RATE, metavar="HZ", help="Rate of the plant, where it is not the robot's own.")
+@endpoint_option
+@click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Model parameters, as robots/NAME/parameters.toml.")
+@click.option("--estimator", type=click.Choice(_ESTIMATORS), default="ekf", show_default=True, help="What tells the state.")
+@priority_option
+@click.option("--wait", type=DURATION, default=5.0, show_default=True, metavar="S", help="How long a plant may take to answer.")
+@duration_option
+@json_option
 def control(
     robot: str,
     task: str | None,
@@ -182,7 +155,7 @@ def control(
     plant_rate: float | None,
     endpoint: str | None,
     parameters: Path | None,
-    estimator: str | None,
+    estimator: str,
     priority: int,
     wait: float,
     duration: float | None,
@@ -200,21 +173,19 @@ def control(
     from launch.commands.control import control as run
 
     return run(
-        ControlRequest(
-            robot, task, solver, rate, plant_rate, endpoint, parameters, estimator or "ekf", wait, priority, duration, json
-        )
+        ControlRequest(robot, task, solver, rate, plant_rate, endpoint, parameters, estimator, wait, priority, duration, json)
     )
 
 
 @mpc.command()
 @click.argument("robot", required=False)
-@_endpoint
-@click.option("--output", type=_FILE, metavar="FILE", help="The recording. [default: runs/ROBOT-DATE-TIME.mcap]")
-@_json
+@endpoint_option
+@click.option("--output", type=FILE, metavar="FILE", help="The recording. [default: a new one in runs/]")
+@json_option
 def record(robot: str | None, endpoint: str | None, output: Path | None, json: str | None) -> int:
-    """Record all that is said on ROBOT's bus into an MCAP file, until Ctrl-C.
+    """Record all that is said on ROBOT's bus.
 
-    Foxglove opens the file; so do `mpc plot` and `mpc replay`.
+    It goes into an MCAP file, until Ctrl-C. Foxglove opens the file; so do `mpc plot` and `mpc replay`.
 
     \b
       mpc record quadrotor --output flight.mcap
@@ -225,14 +196,16 @@ def record(robot: str | None, endpoint: str | None, output: Path | None, json: s
 
 
 @mpc.command()
-@click.argument("recording", type=_INPUT_FILE)
-@click.option("--output", type=_FILE, metavar="PNG", help="The picture. [default: beside the recording]")
-@_json
+@click.argument("recording", type=INPUT_FILE)
+@click.option("--output", type=FILE, metavar="PNG", help="The picture. [default: beside the recording]")
+@json_option
 def plot(recording: Path, output: Path | None, json: str | None) -> int:
-    """Show a RECORDING as a table and a picture: path, errors, controls with their limits, solve times.
+    """Show a RECORDING as a table and a picture.
+
+    The picture has the flown and the wanted path, errors, controls with their limits, and solve times.
 
     \b
-      mpc plot runs/quadrotor-figure-eight-20260101-120000.mcap --output flight.png
+      mpc plot flight.mcap --output flight.png
     """
     from launch.commands.plot import plot as run
 
@@ -240,12 +213,12 @@ def plot(recording: Path, output: Path | None, json: str | None) -> int:
 
 
 @mpc.command()
-@click.argument("recording", type=_INPUT_FILE)
-@click.option("--rate", type=_POSITIVE, metavar="HZ", help="Plans per second. [default: as recorded]")
-@_plant_rate
-@_parameters
-@_estimator
-@_json
+@click.argument("recording", type=INPUT_FILE)
+@click.option("--rate", type=RATE, metavar="HZ", help="Plans per second. [default: as recorded]")
+@click.option("--plant-rate", type=RATE, metavar="HZ", help="Rate of the plant. [default: as recorded]")
+@click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Model parameters. [default: as recorded]")
+@click.option("--estimator", type=click.Choice(_ESTIMATORS), help="What tells the state. [default: as recorded]")
+@json_option
 def replay(
     recording: Path,
     rate: float | None,
@@ -254,12 +227,13 @@ def replay(
     estimator: str | None,
     json: str | None,
 ) -> int:
-    """Feed the observations of a RECORDING to the controller again and compare its plans with the recorded ones.
+    """Plan a RECORDING again and compare.
 
-    On the machine that made the recording they are identical to the last bit; exit code 1 when one is not.
+    The controller gets the recorded observations; its plans are compared with the recorded ones. On the machine that made the
+    recording they are identical to the last bit; exit code 1 when one is not.
 
     \b
-      mpc replay runs/quadrotor-figure-eight-20260101-120000.mcap
+      mpc replay flight.mcap
     """
     from launch.commands.replay import ReplayRequest
     from launch.commands.replay import replay as run
@@ -269,7 +243,7 @@ def replay(
 
 @mpc.command()
 @click.argument("robot")
-@_endpoint
+@endpoint_option
 def view(robot: str, endpoint: str | None) -> int:
     """Open a window on the simulation of ROBOT. Needs a display; close it when you like.
 
@@ -282,7 +256,7 @@ def view(robot: str, endpoint: str | None) -> int:
 
 
 @mpc.command()
-@_json
+@json_option
 def robots(json: str | None) -> int:
     """List the robots and their tasks."""
     from launch.commands.robots import list_robots
@@ -291,11 +265,12 @@ def robots(json: str | None) -> int:
 
 
 @mpc.command()
-@_json
+@json_option
 def doctor(json: str | None) -> int:
-    """Look at this machine: compiler, real-time permissions, timers, versions, folders, and what to do about each.
+    """Tell what this machine has and lacks.
 
-    Exit code 3 when something is missing without which nothing runs. Takes about three seconds.
+    Compiler, real-time permissions, timers, versions and folders, and what to do about each. Exit code 3 when something is
+    missing without which nothing runs. Takes about three seconds.
     """
     from launch.doctor import examine
 
@@ -305,7 +280,7 @@ def doctor(json: str | None) -> int:
 @mpc.command()
 @click.argument("robot")
 @click.option("--clear", is_flag=True, help="Release a stopped robot instead.")
-@_endpoint
+@endpoint_option
 def estop(robot: str, clear: bool, endpoint: str | None) -> int:
     """Stop ROBOT now. It stays stopped, whatever plans come, until --clear.
 
@@ -333,7 +308,8 @@ def main() -> NoReturn:
     except click.ClickException as error:
         message, code = error.format_message(), error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        message, code = "interrupted", 1
+        print("interrupted", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         from launch.errors import ExitCode, exit_code_of
 

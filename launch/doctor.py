@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib.metadata
 import os
 import platform
@@ -9,25 +10,28 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
 
+from launch.bounds import DEFAULT_PRIORITY
 from launch.errors import ExitCode
+from launch.memory_lock import may_lock_memory
 from launch.output import check_json_path, speaker, write_json
 from mpc_controller.bus.endpoints import BusError, default_address
 from mpc_controller.native.build import Source, build_library
 from mpc_controller.native.cache import cache_folder
 from mpc_controller.native.compiler import CompilerError, find_compiler
+from mpc_controller.node.realtime import real_time
 
 _PACKAGES = ("casadi", "mujoco", "pin", "numpy", "pyzmq", "protobuf", "mcap", "matplotlib", "click", "tomlkit")
 _SLEEP_NS = 2_000_000  # a tick of the plant node
 _SLEEPS = 1000
 _LATE_US = 500.0  # a quarter of a tick
-_ENOUGH_MEMLOCK = 256 * 2**20
+_LIMITS = "/etc/security/limits.d/realtime.conf"
 
 
 @final
@@ -53,8 +57,17 @@ def examine(json_path: str | None) -> ExitCode:
         if result.advice:
             say(f"       {result.advice}")
     is_ok = all(check.status != "fail" for check in checks)
+    say(_verdict(checks))
     write_json(json_path, {"ok": is_ok, "checks": [asdict(check) for check in checks]})
     return ExitCode.OK if is_ok else ExitCode.ENVIRONMENT
+
+
+def _verdict(checks: Sequence[Check]) -> str:
+    """One line for those who read only one."""
+    failed, warned = ([check.name for check in checks if check.status == status] for status in ("fail", "warn"))
+    if failed:
+        return f"not ready: {', '.join(failed)}"
+    return "ready" + (f"; could be better: {', '.join(warned)}" if warned else "")
 
 
 def _compiler() -> Check:
@@ -90,41 +103,42 @@ def _packages() -> Check:
 
 
 def _real_time() -> Check:
-    before = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except OSError as error:
-        advice = f"for a real robot add `{_user()} - rtprio 80` to /etc/security/limits.d/realtime.conf and log in again"
-        return Check("real-time scheduling", "warn", f"SCHED_FIFO is not permitted ({error.strerror})", advice)
-    os.sched_setscheduler(0, *before)
+    with real_time(DEFAULT_PRIORITY + 1) as problem:  # as the threads that move messages
+        pass
+    if problem:
+        advice = f"for a real robot add `{_user()} - rtprio 98` to {_LIMITS} and log in again"
+        return Check("real-time scheduling", "warn", "SCHED_FIFO is not permitted", advice)
     return Check("real-time scheduling", "ok", "SCHED_FIFO is permitted")
 
 
 def _memory_locking() -> Check:
+    if may_lock_memory():
+        return Check("memory locking", "ok", "permitted")
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    if limit == resource.RLIM_INFINITY or limit >= _ENOUGH_MEMLOCK:
-        shown = "without limit" if limit == resource.RLIM_INFINITY else f"up to {limit / 2**20:.0f} MiB"
-        return Check("memory locking", "ok", f"permitted {shown}")
-    advice = f"for a real robot add `{_user()} - memlock unlimited` to /etc/security/limits.d/realtime.conf and log in again"
-    return Check("memory locking", "warn", f"permitted up to {limit / 2**20:.1f} MiB", advice)
+    advice = f"for a real robot add `{_user()} - memlock unlimited` to {_LIMITS} and log in again"
+    return Check("memory locking", "warn", f"permitted for {limit / 2**20:.0f} MiB only", advice)
 
 
 def _timers() -> Check:
-    """How late this process wakes from sleeps of one plant tick, without real-time priority."""
+    """How late this process wakes from sleeps of one plant tick, scheduled as a loop would be."""
     late_us = np.empty(_SLEEPS)
-    wake_ns = time.monotonic_ns()
-    for i in range(_SLEEPS):
-        wake_ns += _SLEEP_NS
-        time.sleep(max(wake_ns - time.monotonic_ns(), 0) * 1e-9)
-        late_us[i] = (time.monotonic_ns() - wake_ns) * 1e-3
-        wake_ns = max(wake_ns, time.monotonic_ns() - _SLEEP_NS)
+    with real_time(DEFAULT_PRIORITY) as problem:
+        wake_ns = time.monotonic_ns()
+        for i in range(_SLEEPS):
+            wake_ns += _SLEEP_NS
+            time.sleep(max(wake_ns - time.monotonic_ns(), 0) * 1e-9)
+            late_us[i] = (time.monotonic_ns() - wake_ns) * 1e-3
+            wake_ns = max(wake_ns, time.monotonic_ns() - _SLEEP_NS)
     p50, p99, largest = np.percentile(late_us, [50, 99, 100])
-    found = f"{_SLEEP_NS / 1e6:g} ms sleeps end late by {p50:.0f} µs (p50), {p99:.0f} µs (p99), {largest:.0f} µs (max)"
+    found = (
+        f"{_SLEEP_NS / 1e6:g} ms sleeps end late by {p50:.0f} µs (p50), {p99:.0f} µs (p99), {largest:.0f} µs (max), "
+        f"{'without' if problem else 'with'} SCHED_FIFO"
+    )
     values = {"p50_us": float(p50), "p99_us": float(p99), "max_us": float(largest)}
     if p99 <= _LATE_US:
         return Check("timers", "ok", found, values=values)
-    advice = "the machine is busy or saves power: end other programs, set the CPU governor to performance, permit SCHED_FIFO"
-    return Check("timers", "warn", found, advice, values)
+    advice = "the machine is busy or saves power: end other programs, set the CPU governor to performance"
+    return Check("timers", "warn", found, advice + (", permit SCHED_FIFO" if problem else ""), values)
 
 
 def _cache() -> Check:
@@ -160,7 +174,10 @@ def _package_itself() -> Check:
 
 
 def _user() -> str:
-    return os.environ.get("USER", "YOU")
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "YOU"  # a container may run as a number without a name
 
 
 _CHECKS: tuple[Callable[[], Check], ...] = (

@@ -2,20 +2,20 @@
 
 robot = "quadrotor"         # required; `mpc robots` lists robots and tasks
 task = "figure-eight"       # default: the robot's own
-duration_s = 20             # default: the task's own
-realtime = true             # SCHED_FIFO for simulator and controller where the system permits it
+duration_s = 20             # 0.1 to 86400; default: the task's own
+realtime = true             # SCHED_FIFO and locked memory for simulator and controller, where the system permits it
 
 [sim]
 seed = 0                    # of the sensor noise
 lock_step = false           # true: the simulation waits for every plan; not real time, and repeatable to the last bit
-rate_hz = 500               # of the plant node; default: the robot's own
+rate_hz = 500               # of the plant node, with whole steps of the simulation in between; default: the robot's own
 
 [sim.truth]                 # how the plant differs from the model; see sim/truth.py
 mass_scale = 1.1
 
 [control]
 solver = "multiple-shooting"    # default: the task's own
-rate_hz = 100                   # of planning; default: the robot's own
+rate_hz = 100                   # of planning, at most the plant's rate; default: the robot's own
 parameters = "identified.toml"  # default: the robot's own; a relative path starts at the folder of this file
 estimator = "ekf"               # or "passthrough"
 
@@ -26,21 +26,22 @@ folder = "runs"             # a relative path starts at the working folder
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
+from launch.bounds import DURATION_S, RATE_HZ, SEED
 from launch.toml_table import TomlTable
 from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.robot import Robot
 from mpc_controller.solvers import SOLVERS
 from robots import ROBOTS, load_robot
+from sim.mjcf import load_mjcf
+from sim.mujoco_plant import whole_steps
+from sim.perturbation import check_truth
 from sim.truth import SimTruth
-
-_LONGEST_RUN = 86400.0  # s
-_FASTEST_RATE = 10_000.0  # Hz
-_LARGEST_SEED = 2**63 - 1
 
 
 @final
@@ -77,7 +78,8 @@ class RecordSection:
 @final
 @dataclass(frozen=True)
 class LaunchFile:
-    """A checked launch file: the robot, task and solver exist, the parameters fit the robot's model."""
+    """A checked launch file: the robot, task and solver exist, the parameters fit the robot's model, the truth and the rates
+    its simulation."""
 
     path: Path
     robot: str
@@ -93,44 +95,49 @@ def load_launch_file(path: Path) -> LaunchFile:
     """Read and check a launch file. Raises TomlError or ParameterError."""
     top = TomlTable.read(path)
     robot = load_robot(top.required_text("robot", tuple(ROBOTS)))
+    sim, control = top.table("sim"), top.table("control")
     launch = LaunchFile(
         path=path,
         robot=robot.name,
         task=top.text("task", None, tuple(robot.tasks)) or robot.default_task,
-        duration_s=top.number("duration_s", None, 0.0, _LONGEST_RUN),
+        duration_s=top.number("duration_s", None, *DURATION_S),
         realtime=top.flag("realtime", default=True),
-        sim=_sim(top.table("sim")),
-        control=_control(top.table("control"), robot),
+        sim=_sim(sim, robot),
+        control=_control(control, robot),
         record=_record(top.table("record")),
     )
     top.finish()
+    _check_rates(sim, control, launch, robot)
     return launch
 
 
-def load_truth(path: Path) -> SimTruth:
-    """The truth in a TOML file of its own, with the keys of `[sim.truth]` at the top. Raises TomlError."""
-    return _truth(TomlTable.read(path))
+def _sim(table: TomlTable, robot: Robot) -> SimSection:
+    model = load_mjcf(robot)
 
+    def truth_of(values: Mapping[str, Any]) -> SimTruth:
+        truth = SimTruth.from_table(values)
+        check_truth(model, robot, truth)
+        return truth
 
-def _sim(table: TomlTable) -> SimSection:
     section = SimSection(
-        truth=_truth(table.table("truth")),
-        seed=table.integer("seed", 0, 0, _LARGEST_SEED),
+        truth=table.table("truth").parsed(truth_of),
+        seed=table.integer("seed", 0, *SEED),
         lock_step=table.flag("lock_step", default=False),
-        rate_hz=table.number("rate_hz", None, 0.0, _FASTEST_RATE),
+        rate_hz=table.number("rate_hz", None, *RATE_HZ),
     )
     table.finish()
+    if section.rate_hz is not None:
+        try:
+            whole_steps(1 / section.rate_hz, model.opt.timestep)
+        except ValueError as error:
+            raise table.refusal("rate_hz", error) from None
     return section
-
-
-def _truth(table: TomlTable) -> SimTruth:
-    return table.parsed(SimTruth.from_table)
 
 
 def _control(table: TomlTable, robot: Robot) -> ControlSection:
     section = ControlSection(
         solver=table.text("solver", None, tuple(SOLVERS)),
-        rate_hz=table.number("rate_hz", None, 0.0, _FASTEST_RATE),
+        rate_hz=table.number("rate_hz", None, *RATE_HZ),
         parameters=table.input_file("parameters"),
         estimator=table.text("estimator", "ekf", tuple(ESTIMATORS)) or "ekf",
     )
@@ -138,6 +145,16 @@ def _control(table: TomlTable, robot: Robot) -> ControlSection:
     if section.parameters is not None:
         load_parameters(section.parameters, robot.dynamics.nominal.parameters)
     return section
+
+
+def _check_rates(sim: TomlTable, control: TomlTable, launch: LaunchFile, robot: Robot) -> None:
+    """Every plan answers an observation, so plans can't be the more frequent ones."""
+    plant_hz, control_hz = launch.sim.rate_hz or robot.plant_rate_hz, launch.control.rate_hz or robot.control_rate_hz
+    if control_hz <= plant_hz:
+        return
+    if launch.control.rate_hz is not None:
+        raise control.error("rate_hz", f"must be at most the plant's rate (sim.rate_hz), {plant_hz:g}")
+    raise sim.error("rate_hz", f"must be at least the control rate (control.rate_hz), {control_hz:g}")
 
 
 def _record(table: TomlTable) -> RecordSection:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,16 +15,17 @@ from launch.child import Child, describe_exit, wait_ready
 from launch.errors import ExitCode
 from launch.launch_file import LaunchFile
 from launch.live_line import RunMonitor, Terminal
-from launch.signals import StopSignals
-from mpc_controller.bus.endpoints import Endpoints
+from mpc_controller.bus.endpoints import BusError, Endpoints
 from mpc_controller.bus.messages import Observation, Plan
+from mpc_controller.bus.socket_files import SocketFiles
 from mpc_controller.bus.zmq_link import PeerLink
 
 _BUILD_TIMEOUT_S = 600.0  # generating and compiling the largest solver on a slow machine
 _START_TIMEOUT_S = 60.0
 _FIRST_WORDS_S = 120.0  # how long the controller waits for a plant that is still starting
 _LOOK_S = 0.1  # between looks at the children, who need the processor more
-_STOP_ORDER = ("record", "control", "sim", "view")  # the recorder first: the others' leaving is no part of the run
+# As after a whole run: the plant first, with its last words; that the controller leaves is no part of the run.
+_STOP_ORDER = ("sim", "record", "control", "view")
 _OPTIONAL = "view"  # may end whenever it likes
 # What a process that ends at its start says about the cause is passed on; later it is a failed run.
 _START_CODES = (ExitCode.BAD_INPUT, ExitCode.ENVIRONMENT)
@@ -32,34 +34,44 @@ _START_CODES = (ExitCode.BAD_INPUT, ExitCode.ENVIRONMENT)
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """A run's end: `failure` is None when it went as planned or a user stopped it; `control` is its summary."""
+    """A run's end: `failure` is None when it went as planned or a user stopped it, which `stopped` tells. `control` and `plant`
+    are the JSON of their summaries, {} of one that could not write it."""
 
     failure: str | None
     code: ExitCode
+    stopped: bool
     control: dict[str, Any]
+    plant: dict[str, Any]
 
 
 def run_launch(
-    launch: LaunchFile, address: str, duration_s: float, recording: Path | None, viewer: bool, terminal: Terminal
+    launch: LaunchFile,
+    address: str,
+    duration_s: float,
+    recording: Path | None,
+    viewer: bool,
+    terminal: Terminal,
+    stopped: Callable[[], bool],
 ) -> Outcome:
-    """Run for `duration_s` of the plant's time, or until a signal or a child's death; all processes have ended on return.
+    """Run for `duration_s` of the plant's time, or until `stopped()` or a child's death; all processes have ended on return.
 
     The controller and the recorder are ready before the plant starts: nothing of the run is missed, and the plant never waits
     for a solver to be built.
     """
     with tempfile.TemporaryDirectory(prefix="mpc-launch-") as folder:
-        summary_path = Path(folder) / "control.json"
+        control_json, plant_json = Path(folder) / "control.json", Path(folder) / "sim.json"
+        endpoints = Endpoints.of(address)
         with (
-            StopSignals() as stop,
-            PeerLink(Endpoints.of(address), kinds=(Observation, Plan)) as link,
-            _Crew(terminal.say, stop.requested) as crew,
+            _swept(endpoints),
+            PeerLink(endpoints, kinds=(Observation, Plan)) as link,
+            _Crew(terminal.say, stopped) as crew,
         ):
-            crew.start("control", _control_arguments(launch, address, summary_path))
+            crew.start("control", _control_arguments(launch, address, control_json))
             if recording is not None:
                 crew.start("record", ["record", launch.robot, "--endpoint", address, "--output", str(recording)])
             crew.wait_ready(_BUILD_TIMEOUT_S)
             if crew.is_sound:
-                crew.start("sim", _sim_arguments(launch, address, duration_s, peers=crew.size + 1))
+                crew.start("sim", _sim_arguments(launch, address, plant_json, duration_s, peers=crew.size + 1))
                 crew.wait_ready(_START_TIMEOUT_S)
             if viewer and crew.is_sound:
                 crew.start("view", ["view", launch.robot, "--endpoint", address])
@@ -69,8 +81,21 @@ def run_launch(
                 if line:
                     terminal.show(line)
             terminal.end_live()
-        control = json.loads(summary_path.read_text()) if summary_path.exists() else {}
-    return Outcome(crew.failure, crew.code, control)
+        return Outcome(crew.failure, crew.code, stopped(), _read(control_json), _read(plant_json))
+
+
+def _read(summary: Path) -> dict[str, Any]:
+    return dict(json.loads(summary.read_text())) if summary.exists() else {}
+
+
+@contextmanager
+def _swept(endpoints: Endpoints) -> Iterator[None]:
+    """Afterwards the socket files of a plant that was killed are gone; those of a live one stay."""
+    try:
+        yield
+    finally:
+        with suppress(BusError):
+            SocketFiles(endpoints).remove()
 
 
 def _control_arguments(launch: LaunchFile, address: str, summary: Path) -> list[str]:
@@ -81,9 +106,10 @@ def _control_arguments(launch: LaunchFile, address: str, summary: Path) -> list[
     return arguments + _given("--parameters", section.parameters) + _given("--plant-rate", launch.sim.rate_hz)
 
 
-def _sim_arguments(launch: LaunchFile, address: str, duration_s: float, peers: int) -> list[str]:
+def _sim_arguments(launch: LaunchFile, address: str, summary: Path, duration_s: float, peers: int) -> list[str]:
     section = launch.sim
-    arguments = ["sim", launch.robot, "--task", launch.task, "--endpoint", address, "--truth", str(launch.path)]
+    arguments = ["sim", launch.robot, "--task", launch.task, "--endpoint", address, "--json", str(summary)]
+    arguments += ["--truth", str(launch.path)]
     arguments += ["--seed", str(section.seed), "--duration", str(duration_s), "--peers", str(peers), *_scheduling(launch)]
     arguments += _given("--rate", section.rate_hz) + _given("--control-rate", launch.control.rate_hz)
     return arguments + ["--lock-step"] * section.lock_step

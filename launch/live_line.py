@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TextIO, final
 
 from mpc_controller.analysis.units import shown_quantity
@@ -19,12 +21,12 @@ _PLAIN_PERIOD_S = 2.0  # between lines where there is no terminal to write over
 class Terminal:
     """Lines that stay, and one that is written over. Safe to use from the children's reader threads."""
 
-    def __init__(self, stream: TextIO = sys.stdout) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO = sys.stdout, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock_s = stream, clock_s
         self._is_terminal = stream.isatty()
         self._lock = threading.Lock()
         self._live = ""
-        self._shown_at = -_PLAIN_PERIOD_S
+        self._shown_at = -math.inf
 
     def say(self, line: str) -> None:
         """Print a line that stays."""
@@ -39,8 +41,8 @@ class Terminal:
             if self._is_terminal:
                 self._live = line[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be written over
                 self._write_live()
-            elif time.monotonic() - self._shown_at >= _PLAIN_PERIOD_S:
-                self._shown_at = time.monotonic()
+            elif self._clock_s() - self._shown_at >= _PLAIN_PERIOD_S:
+                self._shown_at = self._clock_s()
                 self._write(f"{line}\n")
 
     def end_live(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,14 @@ def speaker(json_path: str | None) -> Callable[[str], None]:
 
 
 def write_json(json_path: str | None, summary: Any) -> None:
-    """Write a summary (a dict or a dataclass) to a file, to stdout for '-', or not at all for None."""
+    """Write a summary (a dict or a dataclass) to a file, to stdout for '-', or not at all for None.
+
+    JSON knows no NaN and no infinity: they become null.
+    """
     if json_path is None:
         return
     data = dataclasses.asdict(summary) if dataclasses.is_dataclass(summary) and not isinstance(summary, type) else summary
-    text = json.dumps(data, indent=2, default=_encodable)
+    text = json.dumps(_plain(data), indent=2, allow_nan=False)
     if json_path == TO_STDOUT:
         print(text, flush=True)
     else:
@@ -48,7 +52,16 @@ def check_json_path(json_path: str | None) -> None:
         )
 
 
-def _encodable(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """The same in JSON's own types."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
-    return value.tolist()  # NumPy numbers and arrays
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str | int | None):
+        return value
+    return _plain(value.tolist())  # NumPy numbers and arrays

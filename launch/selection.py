@@ -52,6 +52,14 @@ def check_solver(name: str | None) -> None:
         raise CommandError(f"no solver '{name}'; there are {', '.join(SOLVERS)}", ExitCode.BAD_INPUT)
 
 
+def check_rates(robot: Robot, control_rate_hz: float | None) -> None:
+    """Refuse more plans than observations: every plan answers one. Raises CommandError."""
+    wanted_hz = control_rate_hz or robot.control_rate_hz
+    if wanted_hz > robot.plant_rate_hz:
+        given = f"the control rate is {wanted_hz:g} Hz and the plant's rate {robot.plant_rate_hz:g} Hz"
+        raise CommandError(f"{given}; every plan answers an observation, so there can't be more of them", ExitCode.BAD_INPUT)
+
+
 def solver_of(task: Task, name: str | None, report: Callable[[str], None]) -> Solver:
     """The named solver, or the task's own, built for the task's problem. Raises CommandError or CompilerError."""
     check_solver(name)

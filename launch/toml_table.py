@@ -67,12 +67,12 @@ class TomlTable:
         return int(value)
 
     def number(self, key: str, default: float | None, lower: float, upper: float) -> float | None:
-        """A finite number in (lower, upper]."""
+        """A number in [lower, upper]."""
         value = self._value(key, default)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not lower < value <= upper:
-            raise self.error(key, f"must be a number in ({lower:g}, {upper:g}]")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not lower <= value <= upper:
+            raise self.error(key, f"must be a number in [{lower:g}, {upper:g}]")
         return float(value)
 
     def input_file(self, key: str) -> Path | None:
@@ -98,7 +98,7 @@ class TomlTable:
         try:
             return reader(self._values)
         except ValueError as error:
-            named = [key for key in self._values if f"'{key}'" in str(error)]
+            named = [key for key in self._values if f"'{key}'" in str(error) or f"'{key}." in str(error)]
             raise TomlError(f"{self._path}: {error}{self._line(named[0]) if named else ''}") from None
 
     def finish(self) -> None:
@@ -113,6 +113,10 @@ class TomlTable:
         given = self._values.get(key)
         shown = f"'{given}'" if isinstance(given, str) else str(given).lower() if isinstance(given, bool) else repr(given)
         return TomlError(f"{self._path}: '{self._dotted(key)}' is {shown}; it {expected}{self._line(key)}")
+
+    def refusal(self, key: str, reason: ValueError) -> TomlError:
+        """The error for a key's value that others refuse, in their words."""
+        return TomlError(f"{self._path}: '{self._dotted(key)}': {reason}{self._line(key)}")
 
     def _value(self, key: str, default: Any) -> Any:
         self._known.append(key)

@@ -66,8 +66,11 @@ class Robot:
     `disturbance_std` (channels, per √s) tune the estimator.
 
     `hold(state, planned)` is the fallback law on board of the robot: from the measured state (unmeasured entries as planned)
-    and the state that the last plan wanted when the hold began, the control (nu,) that keeps the robot still. `neutral` is
-    the control (nu,) before any plan. `mjcf_adapter` is None where x = (qpos, qvel, act) of the MJCF.
+    and the state that the last plan wanted when the hold began (without a plan, the one measured then), the control (nu,)
+    that keeps the robot still: it takes a place from `planned`, never speeds. `neutral` is the control (nu,) before any
+    measurement. `passive_without_plan` robots keep to it until a plan was followed since the start or the last stop: a
+    quadrotor on the ground must not spin its rotors because its battery was plugged in. `mjcf_adapter` is None where
+    x = (qpos, qvel, act) of the MJCF.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Robot:
     process_std: Array
     disturbance_std: Array
     mjcf_adapter: MjcfAdapter | None = None
+    passive_without_plan: bool = False
 
     @cached_property
     def model_hash(self) -> str:

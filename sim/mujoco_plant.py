@@ -11,6 +11,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.robot import Robot
 from sim.mjcf import MjcfState, load_mjcf
+from sim.perturbation import drag_dofs, law_parameters, scale_model
 from sim.truth import SimTruth
 
 
@@ -29,9 +30,10 @@ class MujocoPlant:
         self.failure = ""
         self._robot, self._adapter, self._truth = robot, robot.mjcf_adapter, truth
         self._state = MjcfState(robot, self.model, self.data)
-        self._steps = _whole_steps(period_s, self.model.opt.timestep)
-        self._drag_dofs = _perturb(self.model, self.data, robot, truth)
-        self._law_parameters = _law_parameters(robot, truth)
+        self._steps = whole_steps(period_s, self.model.opt.timestep)
+        self._drag_dofs = drag_dofs(self.model, robot, truth)
+        self._law_parameters = law_parameters(robot, truth)
+        scale_model(self.model, self.data, truth)
         self._noise = _Noise(robot, truth.noise_scale, seed)
         self._warnings = self.data.warning.number  # a view: counts since the start
 
@@ -99,55 +101,14 @@ class _Noise:
         return np.asarray(self._manifold.retract(x, noise)[self._measured])
 
 
-def _perturb(model: mujoco.MjModel, data: mujoco.MjData, robot: Robot, truth: SimTruth) -> list[int]:
-    """Write the truth into the model; returns the degrees of freedom that linear drag acts on."""
-    model.body_mass[:] *= truth.mass_scale
-    model.body_inertia[:] *= truth.mass_scale
-    model.dof_damping[:] *= truth.joint_damping_scale
-    model.dof_frictionloss[:] *= truth.joint_friction_scale
-    model.actuator_gainprm[:, 0] *= truth.actuator_gain_scale
-    mujoco.mj_setConst(model, data)
-    dofs = _translations_of_the_base(model) if truth.linear_drag > 0 else []
-    if truth.linear_drag > 0 and not dofs:
-        raise ValueError(
-            f"sim.truth: 'linear_drag' is {truth.linear_drag:g}; the base of '{robot.name}' does not translate, so it must be 0"
-        )
-    return dofs
-
-
-def _translations_of_the_base(model: mujoco.MjModel) -> list[int]:
-    """Degrees of freedom of the first moving body along world axes: a free joint's three, or those of slide joints."""
-    dofs: list[int] = []
-    for joint in range(model.njnt):
-        if model.jnt_bodyid[joint] != model.jnt_bodyid[0]:
-            break
-        first = int(model.jnt_dofadr[joint])
-        if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
-            dofs += [first, first + 1, first + 2]
-        elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
-            dofs.append(first)
-    return dofs
-
-
-def _law_parameters(robot: Robot, truth: SimTruth) -> Array:
-    """The nominal model's parameters as the robot's force law shall see them."""
-    parameters = robot.dynamics.nominal.parameters
-    valid = parameters.names if robot.mjcf_adapter is not None else ()
-    values = parameters.values
-    for name, scale in truth.parameter_scale.items():
-        if name not in valid:
-            choice = f"valid are {', '.join(valid)}" if valid else "this robot has no force law of its own, so none is valid"
-            raise ValueError(f"sim.truth: unknown key 'parameter_scale.{name}' for '{robot.name}'; {choice}")
-        values[parameters.index(name)] *= scale
-    return values
-
-
-def _whole_steps(period_s: float, timestep_s: float) -> int:
-    """How many simulation steps make one period of the plant."""
+def whole_steps(period_s: float, timestep_s: float) -> int:
+    """How many simulation steps make one period of the plant; ValueError where they do not make it exactly."""
     steps = round(period_s / timestep_s)
     if steps < 1 or abs(steps * timestep_s - period_s) > 1e-9 * period_s:
+        nearest_hz = 1 / (timestep_s * max(steps, 1))
         raise ValueError(
-            f"the plant's period is {period_s:g} s; it must be a whole number of the MJCF's time steps of {timestep_s:g} s"
+            f"the plant's rate is {1 / period_s:g} Hz; it must be the simulation's {1 / timestep_s:g} steps a second divided "
+            f"by a whole number, such as {nearest_hz:g} Hz"
         )
     return steps
 

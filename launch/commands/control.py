@@ -8,8 +8,9 @@ from typing import final
 
 from launch.child import READY
 from launch.errors import ExitCode
+from launch.memory_lock import lock_memory
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import bus_of, robot_with, solver_of, task_of
+from launch.selection import bus_of, check_rates, robot_with, solver_of, task_of
 from launch.signals import StopSignals
 from mpc_controller.bus.messages import Event, Observation, ParameterUpdate, Reference
 from mpc_controller.bus.zmq_link import PeerLink
@@ -43,6 +44,7 @@ def control(request: ControlRequest) -> ExitCode:
     check_json_path(request.json)
     say = speaker(request.json)
     robot = robot_with(request.robot, request.parameters, request.plant_rate_hz)
+    check_rates(robot, request.rate_hz)
     task = task_of(robot, request.task)
     address, endpoints = bus_of(robot.name, request.endpoint)
     with StopSignals(interrupt=True) as stop:
@@ -58,7 +60,10 @@ def control(request: ControlRequest) -> ExitCode:
             realtime_priority=request.priority,
         )
         control_job(robot, task, solver, options)  # compiles what is left to compile, for run_controller to find
-        with PeerLink(endpoints, newest_only=(), kinds=_HEARD) as link:
+        if request.priority:
+            lock_memory()
+        io_priority = request.priority and request.priority - 1
+        with PeerLink(endpoints, newest_only=(), kinds=_HEARD, io_priority=io_priority) as link:
             stop.polite()
             say(f"{READY}: waiting for the plant of {robot.name} on {address}")
             summary = run_controller(robot, task, solver, link, options, stop.within(request.duration_s))

@@ -15,8 +15,12 @@ from launch.launch_file import LaunchFile, load_launch_file
 from launch.launcher import Outcome, run_launch
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
-from launch.selection import bus_of, check_solver, task_of
+from launch.selection import bus_of, check_rates, check_solver, task_of
+from launch.signals import StopSignals
+from mpc_controller.analysis.table import format_table
+from mpc_controller.analysis.unrecorded import summarize_nodes
 from mpc_controller.bus.zmq_link import PlantLink
+from mpc_controller.robot import Task
 from robots import load_robot
 from sim.viewer import has_display
 
@@ -39,56 +43,70 @@ class LaunchRequest:
 def launch_run(request: LaunchRequest) -> ExitCode:
     """Check everything, run, analyse the recording, and say how it went."""
     check_json_path(request.json)
-    launch = _overridden(load_launch_file(request.file), request)
-    task = task_of(load_robot(launch.robot), launch.task)
-    # An address of its own: neither another run nor a stray controller gets in the way.
-    address, endpoints = bus_of(f"{launch.robot}-{os.getpid()}", request.endpoint)
-    # Binds and lets go: with another plant there the controller would take that one over.
-    PlantLink(endpoints).close()
-    recording = recording_path(launch.record.folder, f"{launch.robot}-{launch.task}") if launch.record.enabled else None
-    terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
-    viewer = not request.headless and has_display()
+    with StopSignals() as stop:
+        launch = _overridden(load_launch_file(request.file), request)
+        task = task_of(load_robot(launch.robot), launch.task)
+        # An address of its own: neither another run nor a stray controller gets in the way.
+        address, endpoints = bus_of(f"{launch.robot}-{os.getpid()}", request.endpoint)
+        # Binds and lets go: with another plant there the controller would take that one over.
+        PlantLink(endpoints).close()
+        recording = recording_path(launch.record.folder, f"{launch.robot}-{launch.task}") if launch.record.enabled else None
+        terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
+        viewer = not request.headless and has_display()
 
-    terminal.say(f"{launch.robot}/{launch.task} on {address}")
-    outcome = run_launch(launch, address, launch.duration_s or task.duration_s, recording, viewer, terminal)
+        terminal.say(f"{launch.robot}/{launch.task} on {address}")
+        duration_s = launch.duration_s or task.duration_s
+        outcome = run_launch(launch, address, duration_s, recording, viewer, terminal, stop.requested)
+        return _concluded(outcome, _summarized(launch, task, outcome, recording, terminal), request.json, terminal)
 
-    summary = _analyzed(outcome, recording, terminal)
-    if summary is not None:
-        write_json(request.json, summary)
-        if outcome.failure is None and not summary["plans"]:
-            raise CommandError("the run ended without a single plan", ExitCode.RUN_FAILED)
+
+def _concluded(outcome: Outcome, summary: dict[str, Any], json_path: str | None, terminal: Terminal) -> ExitCode:
+    """Write the summary, unless the run failed before it began; then OK, or CommandError for a run that went wrong."""
+    if outcome.failure is None or outcome.plant or summary["recording"]:
+        write_json(json_path, summary)
     if outcome.failure is not None:
         raise CommandError(outcome.failure, outcome.code)
+    if not summary["plans"]:
+        if not outcome.stopped:
+            raise CommandError("the run ended without a single plan", ExitCode.RUN_FAILED)
+        terminal.say("stopped before the first plan")
     return ExitCode.OK
 
 
 def _overridden(launch: LaunchFile, request: LaunchRequest) -> LaunchFile:
     """The launch file with what the command line says instead."""
-    task_of(load_robot(launch.robot), request.task)
+    robot = load_robot(launch.robot)
+    task_of(robot, request.task)
     check_solver(request.solver)
     control = replace(
         launch.control, solver=request.solver or launch.control.solver, rate_hz=request.rate_hz or launch.control.rate_hz
     )
     # A task other than the file's has a duration of its own.
     duration_s = request.duration_s or (launch.duration_s if request.task in (None, launch.task) else None)
+    plant_rate_hz = launch.sim.rate_hz or robot.plant_rate_hz
+    check_rates(replace(robot, plant_rate_hz=plant_rate_hz), control.rate_hz)
     return replace(launch, task=request.task or launch.task, control=control, duration_s=duration_s)
 
 
-def _analyzed(outcome: Outcome, recording: Path | None, terminal: Terminal) -> dict[str, Any] | None:
-    """The summary of the run, shown as a table; None when there is nothing to tell."""
-    if recording is None:
-        return outcome.control or None
-    if not recording.exists():
-        return None
-    picture = recording.with_suffix(".png")
-    try:
-        summary, table = analyze(recording, picture)
-    except CommandError as error:
-        if outcome.failure is None:
-            raise
-        terminal.say(f"no summary: {error}")
-        return None
-    terminal.say(table)
-    terminal.say(f"recording: {recording}")
-    terminal.say(f"picture:   {picture}")
-    return summary | {"build_s": outcome.control.get("build_s", summary["build_s"])}
+def _summarized(launch: LaunchFile, task: Task, outcome: Outcome, recording: Path | None, terminal: Terminal) -> dict[str, Any]:
+    """The run's numbers, shown as a table where there are some: from the recording, else from what the nodes counted."""
+    recorded = recording if recording is not None and recording.exists() else None
+    has_plans = bool(outcome.control.get("plans"))
+    if recorded is not None and (has_plans or not outcome.stopped):
+        picture = recorded.with_suffix(".png")
+        try:
+            summary, table = analyze(recorded, picture)
+        except CommandError as error:
+            if outcome.failure is None:
+                raise
+            terminal.say(f"no summary: {error}")
+        else:
+            terminal.say(table)
+            terminal.say(f"recording: {recorded}")
+            terminal.say(f"picture:   {picture}")
+            return summary | {"build_s": outcome.control.get("build_s", summary["build_s"])}
+    solver = launch.control.solver or task.solver
+    summary = summarize_nodes(launch.robot, task.name, solver, outcome.control, outcome.plant)
+    if recording is None and has_plans:
+        terminal.say(format_table(summary))
+    return summary | {"recording": recorded}

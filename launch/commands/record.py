@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
@@ -41,11 +42,15 @@ def record_run(request: RecordRequest) -> ExitCode:
         say(f"{READY}: recording {address} into {path}")
         summary = record(link, path, {"robot": name}, stop.requested)
     counts = ", ".join(f"{count} {topic}" for topic, count in summary.messages.items() if count)
-    say(f"recorded {summary.path} ({summary.bytes / 1e6:.1f} MB: {counts or 'nothing was said'})")
-    write_json(request.json, summary)
+    if counts:
+        say(f"recorded {summary.path} ({summary.bytes / 1e6:.1f} MB: {counts})")
+    else:
+        path.unlink(missing_ok=True)
+        say("nothing was said, so no recording is kept")
+    write_json(request.json, asdict(summary) | {"path": path if counts else None})
     return ExitCode.OK
 
 
 def recording_path(folder: Path, name: str) -> Path:
-    """A new file name: what ran, and when, in local time."""
-    return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}.mcap"
+    """A new file name: what ran, when, in local time, and the process, of which several may start in one second."""
+    return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.mcap"

@@ -8,10 +8,11 @@ from typing import final
 
 from launch.errors import CommandError, ExitCode
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import robot_with, solver_of, task_of, with_parameters
+from launch.selection import check_rates, robot_with, solver_of, task_of, with_parameters
 from mpc_controller.bus.messages import Event, Plan
 from mpc_controller.bus.recording import read_recording
-from mpc_controller.node.controller_node import ControllerOptions, Introduction
+from mpc_controller.node.controller_node import ControllerOptions
+from mpc_controller.node.introduction import Introduction
 from mpc_controller.node.replay import replay_recording
 
 
@@ -36,10 +37,12 @@ def replay(request: ReplayRequest) -> ExitCode:
     robot = robot_with(recorded.robot, request.parameters, request.plant_rate_hz or (told and told.plant_rate_hz))
     if told and request.parameters is None:
         robot = with_parameters(robot, told.parameters)
+    rate_hz = request.rate_hz or (told and told.rate_hz)
+    check_rates(robot, rate_hz)
     task = task_of(robot, recorded.task)
     solver = solver_of(task, recorded.solver, say)
     estimator = request.estimator or (told.estimator if told else "ekf")
-    options = ControllerOptions(recorded.solver, request.rate_hz or (told and told.rate_hz), estimator)
+    options = ControllerOptions(recorded.solver, rate_hz, estimator)
     report = replay_recording(request.recording, robot, task, solver, options)
     say(f"{report.identical} of {report.plans} plans are identical to the last bit")
     if report.cut_by_deadline:

@@ -11,8 +11,9 @@ from typing import final
 from launch.child import READY
 from launch.errors import CommandError, ExitCode
 from launch.launch_file import load_launch_file
+from launch.memory_lock import lock_memory
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import bus_of, task_of
+from launch.selection import bus_of, check_rates, task_of
 from launch.signals import StopSignals
 from mpc_controller.bus.zmq_link import PlantLink
 from mpc_controller.node.clock import SimulationClock
@@ -53,17 +54,24 @@ def simulate(request: SimRequest) -> ExitCode:
     robot = load_robot(request.robot)
     if request.rate_hz is not None:
         robot = replace(robot, plant_rate_hz=request.rate_hz)
+    check_rates(robot, request.control_rate_hz)
     task = task_of(robot, request.task)
     truth = _truth(request)
     address, endpoints = bus_of(robot.name, request.endpoint)
+    priority = 0 if request.lock_step else request.priority
     options = PlantOptions(
         duration_s=request.duration_s,
         control_rate_hz=request.control_rate_hz,
         lock_step=request.lock_step,
-        realtime_priority=0 if request.lock_step else request.priority,
+        realtime_priority=priority,
     )
-    with StopSignals(interrupt=True) as stop, PlantLink(endpoints) as link:
-        plant = MujocoPlant(robot, task.initial_state, truth, request.seed, 1 / robot.plant_rate_hz)
+    with StopSignals(interrupt=True) as stop, PlantLink(endpoints, io_priority=priority and priority + 1) as link:
+        try:
+            plant = MujocoPlant(robot, task.initial_state, truth, request.seed, 1 / robot.plant_rate_hz)
+        except ValueError as error:
+            raise CommandError(str(error), ExitCode.BAD_INPUT) from None
+        if priority:
+            lock_memory()
         stop.polite()
         say(f"{READY}: simulating {robot.name} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}")
         _await_peers(link, request.peers, stop.requested)

@@ -14,7 +14,7 @@ from mpc_controller.bus.messages import Event, Message, Observation, Plan, Truth
 from mpc_controller.bus.recording import read_recording
 from mpc_controller.solvers.solution import Status
 
-_USABLE = (Status.CONVERGED, Status.ITERATION_LIMIT)
+_USABLE = [status for status in Status if status.is_usable]
 
 
 @final

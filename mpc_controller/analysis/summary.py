@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import casadi as ca
 import numpy as np
@@ -14,17 +15,21 @@ from mpc_controller.bus.messages import Event, EventKind, Mode
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.robot import Robot, Task
 
+_INTERVENTIONS: Final = "safety_interventions"
+
 
 def summarize(run: Run, robot: Robot, task: Task) -> dict[str, Any]:
     """JSON-ready numbers, SI units unless the name says otherwise; None (or {}) where the run has nothing to say.
 
     tracking_rmse, tracking_max: of every error of the task after its settle_s, against the true state where it was recorded.
     control_used: the largest share of each control's limit that was used. constraint_excess: how far each path constraint
-    on the states was overstepped at most, at the nominal parameters; 0 when it held.
+    on the states was overstepped at most, at the nominal parameters; 0 when it held. limited_ticks: how many commands
+    slid within the slew limit into a hold, a stop or back to a plan.
     """
     tracking = track(run, robot, task)
     errors = {name: values for name, values in tracking.settled(task.settle_s).items() if len(values)}
     followed = run.observations.plan_sequences > 0
+    totals = _plant_totals(run.events)
     return {
         "robot": robot.name,
         "task": task.name,
@@ -39,7 +44,8 @@ def summarize(run: Run, robot: Robot, task: Task) -> dict[str, Any]:
         "plans": len(run.plans.times),
         "deadline_misses": int(run.plans.deadline_missed.sum()),
         "failed_solves": run.plans.failed,
-        "safety_interventions": _safety_interventions(run.events),
+        "safety_interventions": int(totals.get(_INTERVENTIONS, _counted_interventions(run.events))),
+        "limited_ticks": int(totals.get("limited_ticks", 0)),
         "mode_changes": _mode_changes(run),
         "control_used": _control_used(run.observations.controls, robot),
         "constraint_excess": _constraint_excess(tracking, task.problem),
@@ -57,8 +63,14 @@ def _spread(nanoseconds: IntArray, scale: float) -> dict[str, float] | None:
     return {"p50": float(p50 * scale), "p99": float(p99 * scale), "max": float(nanoseconds.max() * scale)}
 
 
-def _safety_interventions(events: tuple[Event, ...]) -> int:
-    """The last count that each gate told; gates tell at most once a second, so a few of the last may be missing."""
+def _plant_totals(events: tuple[Event, ...]) -> Mapping[str, str]:
+    """What the plant counted, in the last event that tells it; {} where none does."""
+    told = [e.details for e in events if e.source == "plant" and _INTERVENTIONS in e.details]
+    return told[-1] if told else {}
+
+
+def _counted_interventions(events: tuple[Event, ...]) -> int:
+    """The last count that each gate told, for plants that tell no totals; told at most once a second, so at least so many."""
     counts: dict[str, int] = {}
     for event in events:
         if event.kind is EventKind.SAFETY:
@@ -89,7 +101,7 @@ def _control_used(controls: Array, robot: Robot) -> dict[str, float]:
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = np.stack([controls / robot.control_upper, controls / robot.control_lower])
     shares[~np.isfinite(shares)] = 0.0
-    return {name: float(value) for name, value in zip(robot.dynamics.control_names, shares.max(axis=(0, 1)), strict=True)}
+    return {name: abs(float(value)) for name, value in zip(robot.dynamics.control_names, shares.max(axis=(0, 1)), strict=True)}
 
 
 def _constraint_excess(tracking: Tracking, problem: OptimalControlProblem) -> dict[str, float]:

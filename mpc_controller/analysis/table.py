@@ -66,12 +66,17 @@ def _counts(summary: Mapping[str, Any]) -> list[str]:
         share = f"{100 * summary[name] / plans:.2f} %" if plans else ""
         lines.append(_row(name.replace("_", " "), f"{summary[name]}", share))
     lines.append(_row("safety interventions", f"{summary['safety_interventions']}"))
+    limited = summary["limited_ticks"]
+    explained = "  ticks at the slew limit, into or out of a hold" if limited else ""
+    lines.append(_row("slowed commands", f"{limited}") + explained)
     if summary["build_s"] is not None:
-        lines.append(_row("solver built in", f"{summary['build_s']:.2f} s"))
+        lines.append(_row("solver ready in", f"{summary['build_s']:.2f} s"))
     return lines
 
 
 def _limits(summary: Mapping[str, Any]) -> list[str]:
+    if not (summary["control_used"] or summary["constraint_excess"]):
+        return []
     lines = ["", _row("limits")]
     lines += [_row(name.replace("_", " "), f"{100 * share:.0f} % used") for name, share in summary["control_used"].items()]
     for name, excess in summary["constraint_excess"].items():

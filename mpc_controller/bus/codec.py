@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from mpc_controller.arrays import Array
 from mpc_controller.bus import wire_pb2 as wire
-from mpc_controller.bus.frame import Kind, WireError, unwrap, wrap
+from mpc_controller.bus.fields import check_field_count
+from mpc_controller.bus.frame import LARGEST_OTHER, Kind, WireError, unwrap, wrap
 from mpc_controller.bus.messages import (
     EStop,
     Event,
@@ -27,6 +28,12 @@ from mpc_controller.bus.messages import (
 )
 
 V = TypeVar("V")
+
+# Of a payload larger than LARGEST_OTHER. A plan has 29 and one per tracking error.
+_MOST_FIELDS: Final = 256
+_MOST_TRACKING_ERRORS: Final = 64
+# What Protobuf and NumPy raise for numbers, text and sizes that they can't hold.
+_FOREIGN_ERRORS: Final = (DecodeError, ValueError, TypeError, ArithmeticError, MemoryError)
 
 
 @final
@@ -49,13 +56,13 @@ class Stream:
 
 
 def encode(message: Message) -> bytes:
-    """The frame of a message. Raises WireError (shape, value) when it can't be sent as it is."""
+    """The frame of a message. Raises WireError (shape, value, size) when it can't be sent as it is."""
     stream = _BY_MESSAGE[type(message)]
     try:
         payload = stream.to_wire(message).SerializeToString(deterministic=True)
     except WireError:
         raise
-    except (ValueError, TypeError) as error:  # protobuf: an int out of range, text that is not Unicode
+    except _FOREIGN_ERRORS as error:
         raise WireError("value", f"{stream.kind.name} can't be sent: {error}") from error
     return wrap(stream.kind, payload)
 
@@ -64,15 +71,27 @@ def decode(frame: bytes) -> Message:
     """The message of a frame. Raises WireError; numbers that are not finite are no error here: nodes count and refuse them."""
     kind, payload = unwrap(frame)
     stream = STREAMS[kind]
-    return stream.from_wire(parse(stream, payload))
+    return interpret(stream, parse(stream, payload))
 
 
 def parse(stream: Stream, payload: bytes) -> Any:
-    """The protobuf message of a payload. Raises WireError (payload)."""
+    """The Protobuf message of a payload. Raises WireError (payload, shape)."""
+    if len(payload) > LARGEST_OTHER:
+        check_field_count(payload, _MOST_FIELDS)
     try:
         return stream.wire.FromString(payload)
-    except DecodeError as error:
+    except _FOREIGN_ERRORS as error:
         raise WireError("payload", f"{stream.kind.name} payload is not the protobuf message: {error}") from error
+
+
+def interpret(stream: Stream, parsed: Any) -> Message:
+    """The message of a Protobuf message. Raises WireError (shape, value, payload)."""
+    try:
+        return stream.from_wire(parsed)
+    except WireError:
+        raise
+    except _FOREIGN_ERRORS as error:
+        raise WireError("payload", f"{stream.kind.name} payload can't be read: {error}") from error
 
 
 def _observation_to_wire(m: Observation) -> Any:
@@ -113,6 +132,7 @@ def _observation_from_wire(w: Any) -> Observation:
 
 def _plan_to_wire(m: Plan) -> Any:
     intervals, nx, nu, ndx = _plan_sizes(m)
+    _check_tracking(m.tracking)
     return wire.Plan(
         robot=m.robot,
         model_hash=m.model_hash,
@@ -152,6 +172,10 @@ def _plan_from_wire(w: Any) -> Plan:
     times = np.array(w.times_ns, dtype=np.int64)
     if len(times) != points:
         raise WireError("shape", f"PLAN with {n} intervals has {len(times)} times; expected {points}")
+    if any(bool(size) != bool(n) for size in (nx, nu, ndx)):
+        expected = "at least 1 each" if n else "zeros"
+        raise WireError("shape", f"PLAN with {n} intervals has nx, nu, ndx = {nx}, {nu}, {ndx}; expected {expected}")
+    _check_tracking(w.tracking)
     if n and not (times[1:] > times[:-1]).all():
         raise WireError("value", "PLAN times do not ascend")
     return Plan(
@@ -192,13 +216,18 @@ def _plan_sizes(m: Plan) -> tuple[int, int, int, int]:
     if m.states.ndim == 2 and m.gains.ndim == 3 and len(m.times) > 1:
         n, nu, ndx = m.gains.shape
         nx = m.states.shape[1]
-        if shapes == ((n + 1,), (n + 1, nx), (n, nu), (n, nu, ndx)):
+        if 0 not in (nx, nu, ndx) and shapes == ((n + 1,), (n + 1, nx), (n, nu), (n, nu, ndx)):
             return n, nx, nu, ndx
     raise WireError(
         "shape",
         "PLAN times, states, controls, gains have shapes {}, {}, {}, {}; expected (N+1,), (N+1, nx), (N, nu), "
-        "(N, nu, ndx), or all empty".format(*shapes),
+        "(N, nu, ndx) without zeros, or all empty".format(*shapes),
     )
+
+
+def _check_tracking(errors: Mapping[str, float]) -> None:
+    if len(errors) > _MOST_TRACKING_ERRORS:
+        raise WireError("shape", f"PLAN has {len(errors)} tracking errors; at most {_MOST_TRACKING_ERRORS} are allowed")
 
 
 def _truth_from_wire(w: Any) -> Truth:

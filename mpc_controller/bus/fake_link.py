@@ -10,8 +10,7 @@ from typing import final
 from mpc_controller.bus.codec import kind_of
 from mpc_controller.bus.endpoints import BusError
 from mpc_controller.bus.frame import prefix
-from mpc_controller.bus.frame_link import HIGH_WATER_MARK, NEWEST_ONLY, FrameLink
-from mpc_controller.bus.inbox import Inbox
+from mpc_controller.bus.frame_link import HIGH_WATER_MARK, NEWEST_ONLY, Budget, PeerEnd, PlantEnd
 from mpc_controller.bus.messages import Message
 
 
@@ -59,36 +58,36 @@ class FakeBus:
 
 
 @final
-class FakePlantLink(FrameLink):
+class FakePlantLink(PlantEnd):
     """As `PlantLink`."""
 
     def __init__(self, bus: FakeBus, queue: _Queue) -> None:
-        super().__init__(Inbox(newest_only=(), from_peers=True), repeats=True)
+        super().__init__()
         self._bus, self._queue = bus, queue
 
     def put(self, frame: bytes) -> None:
         self._bus.put_out(frame)
 
-    def drain(self, timeout_s: float) -> list[bytes]:
-        return self._queue.drain(timeout_s)
+    def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
+        return self._queue.drain(timeout_s, budget)
 
     def close(self) -> None:
         self._bus.leave(self._queue)
 
 
 @final
-class FakePeerLink(FrameLink):
+class FakePeerLink(PeerEnd):
     """As `PeerLink`."""
 
     def __init__(self, bus: FakeBus, queue: _Queue, newest_only: Collection[type[Message]]) -> None:
-        super().__init__(Inbox(newest_only, from_peers=False), repeats=False)
+        super().__init__(newest_only)
         self._bus, self._queue = bus, queue
 
     def put(self, frame: bytes) -> None:
         self._bus.put_in(frame)
 
-    def drain(self, timeout_s: float) -> list[bytes]:
-        return self._queue.drain(timeout_s)
+    def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
+        return self._queue.drain(timeout_s, budget)
 
     def close(self) -> None:
         self._bus.leave(self._queue)
@@ -109,10 +108,13 @@ class _Queue:
                 self._frames.append(frame)
                 self._changed.notify()
 
-    def drain(self, timeout_s: float) -> list[bytes]:
+    def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
+        frames: list[bytes] = []
+        size = 0
         with self._changed:
             if timeout_s > 0:
                 self._changed.wait_for(lambda: bool(self._frames), timeout_s)
-            frames = list(self._frames)
-            self._frames.clear()
-            return frames
+            while self._frames and len(frames) < budget.frames and size < budget.bytes:
+                frames.append(self._frames.popleft())
+                size += len(frames[-1])
+        return frames

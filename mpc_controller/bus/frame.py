@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import final
+from typing import Final, final
 
 PROTOCOL_VERSION = 1
 MAGIC = b"MPC"
 _HEADER = struct.Struct("<3sBII")  # magic, kind, protocol version, size of the payload
 
+# Bytes with the header. A plan of 50 intervals for a robot of 60 states and 30 controls has 0.76 MB.
+LARGEST_PLAN: Final = 2**20
+LARGEST_OTHER: Final = 64 * 2**10
+
 
 class WireError(ValueError):
     """A frame or message that is not as docs/wire.md says.
 
-    `reason` is one of: magic, version, kind, truncated, payload, shape, value.
+    `reason` is one of: magic, version, kind, size, truncated, payload, shape, value.
     """
 
     def __init__(self, reason: str, text: str) -> None:
@@ -44,12 +48,18 @@ def prefix(kind: Kind) -> bytes:
 
 
 def wrap(kind: Kind, payload: bytes) -> bytes:
-    """Header and payload in one piece."""
+    """Header and payload in one piece. Raises WireError (size)."""
+    _check_size(kind, _HEADER.size + len(payload))
     return _HEADER.pack(MAGIC, kind, PROTOCOL_VERSION, len(payload)) + payload
 
 
 def unwrap(frame: bytes) -> tuple[Kind, bytes]:
-    """Kind and payload. Raises WireError (magic, version, kind, truncated)."""
+    """Kind and payload. Raises WireError (magic, version, kind, size, truncated)."""
+    return read_header(frame), frame[_HEADER.size :]
+
+
+def read_header(frame: bytes) -> Kind:
+    """The kind of a frame whose header is good; the payload is not looked at. Raises WireError as `unwrap`."""
     if frame[:3] != MAGIC:
         raise WireError("magic", f"frame starts with {frame[:3]!r}; this bus speaks {MAGIC!r}")
     if len(frame) < _HEADER.size:
@@ -62,4 +72,11 @@ def unwrap(frame: bytes) -> tuple[Kind, bytes]:
         raise WireError("kind", f"frame of kind {number}; known are {', '.join(f'{k} ({k.name})' for k in Kind)}")
     if len(frame) - _HEADER.size != size:
         raise WireError("truncated", f"{kind.name} payload of {len(frame) - _HEADER.size} bytes; its header says {size}")
-    return kind, frame[_HEADER.size :]
+    _check_size(kind, len(frame))
+    return kind
+
+
+def _check_size(kind: Kind, size: int) -> None:
+    largest = LARGEST_PLAN if kind is Kind.PLAN else LARGEST_OTHER
+    if size > largest:
+        raise WireError("size", f"{kind.name} frame of {size} bytes; at most {largest} are allowed")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from mpc_controller.bus.counts import Counts
 from mpc_controller.bus.messages import Message
 
 
@@ -16,7 +17,11 @@ class Link(abc.ABC):
     The plant's end binds the two endpoints of the robot: `out`, where it publishes everything that it says and repeats
     every message that it was sent, and `in`, where controllers and operators send. All others connect to both, so one
     address is all that anyone needs to know.
+
+    counts: what came so far, and what was wrong with it. A peer of another protocol version is known by it alone.
     """
+
+    counts: Counts
 
     @abc.abstractmethod
     def send(self, message: Message) -> None:
@@ -24,7 +29,10 @@ class Link(abc.ABC):
 
     @abc.abstractmethod
     def receive(self, timeout_s: float) -> Sequence[Message]:
-        """All that has come, oldest first; waits up to `timeout_s` (0: not at all) for a first message."""
+        """What has come, oldest first; waits up to `timeout_s` (0: not at all) for a first message.
+
+        The plant's end gives what a plant acts on, plans and stops; one call takes a bounded number in, the next the rest.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:

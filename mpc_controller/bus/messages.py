@@ -21,6 +21,11 @@ class Mode(enum.IntEnum):
     HOLD = 2
     E_STOP = 3
 
+    @property
+    def follows_plans(self) -> bool:
+        """Whether a plan makes the commands."""
+        return self in (Mode.NOMINAL, Mode.STALE_PLAN)
+
 
 @final
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class Observation:
     measured: the robot's measured states, in the order of Robot.measured. control (nu,): the command applied since the
     observation before. plan_epoch: the controller that is in charge, or was last (0: none ever). plan_sequence: the plan that
     made the command (0 when none did), plan_age_ns: its age since the observation that it answers. plan_period_ns: how often
-    the plant expects plans (0: it does not say). latency_ns: for the last accepted plan, from the observation that it answers to its arrival,
-    measured on the plant's clock (−1 when none yet).
+    the plant expects plans (0: it does not say). latency_ns: for the last accepted plan, from the observation that it answers
+    to its arrival, measured on the plant's clock (−1 when none yet).
     """
 
     robot: str

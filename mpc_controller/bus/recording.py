@@ -16,7 +16,7 @@ from mcap.records import Message as McapMessage
 from mcap.records import Metadata as McapMetadata
 from mcap_protobuf.schema import build_file_descriptor_set
 
-from mpc_controller.bus.codec import STREAMS, Stream, encode, parse
+from mpc_controller.bus.codec import STREAMS, Stream, encode, interpret, parse
 from mpc_controller.bus.frame import PROTOCOL_VERSION, unwrap
 from mpc_controller.bus.mcap_file import MCAP_MAGIC, METADATA_NAME, McapWriter, read_records, whole_length
 from mpc_controller.bus.messages import Message
@@ -63,10 +63,12 @@ class RecordingWriter:
         self.write_frame(encode(message), log_time_ns)
 
     def write_frame(self, frame: bytes, log_time_ns: int) -> None:
-        """Write a frame's payload as it came. Raises WireError for one that can't be parsed; it is left out."""
+        """Write a frame's payload as it came. Raises WireError for one that no reader could read; it is left out."""
         kind, payload = unwrap(frame)
         stream = STREAMS[kind]
-        plant_time_ns = stream.plant_time_ns(parse(stream, payload))
+        parsed = parse(stream, payload)
+        interpret(stream, parsed)
+        plant_time_ns = stream.plant_time_ns(parsed)
         publish_time_ns = log_time_ns if plant_time_ns is None else max(plant_time_ns, 0)
         self.messages[stream.topic] += 1
         count = self.messages[stream.topic] & 0xFFFFFFFF
@@ -130,7 +132,7 @@ class Recording:
                     elif isinstance(record, Channel):
                         streams[record.id] = wanted.get(schemas.get(record.schema_id, ""))
                     elif isinstance(record, McapMessage) and (stream := streams.get(record.channel_id)):
-                        yield record.log_time, stream.from_wire(parse(stream, record.data))
+                        yield record.log_time, interpret(stream, parse(stream, record.data))
         except (ValueError, OSError, McapError, struct.error) as error:
             raise RecordingError(f"recording {self.path} is damaged: {error}") from error
 

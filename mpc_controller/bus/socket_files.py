@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import final
 
@@ -35,11 +37,6 @@ class SocketFiles:
             self._unlock()
             raise BusError(f"endpoint {endpoints.out} can't be bound: {error.strerror}: {error.filename}") from None
 
-    def make_private(self) -> None:
-        """Let nobody else connect, wherever the files are."""
-        for path in self._paths:
-            path.chmod(0o600)
-
     def remove(self) -> None:
         """Remove the files and give the lock back. May be called twice."""
         if self._lock_file >= 0:
@@ -58,6 +55,19 @@ class SocketFiles:
             self._lock_path.unlink(missing_ok=True)
             os.close(self._lock_file)
             self._lock_file = -1
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Files made in the body are this user's alone from their first moment, wherever they are.
+
+    The umask is the whole process's: what other threads make meanwhile is private too.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _locked(path: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection
 from typing import Final, final
 
@@ -10,65 +11,86 @@ import zmq
 
 from mpc_controller.bus.codec import kind_of
 from mpc_controller.bus.endpoints import BusError, Endpoints
-from mpc_controller.bus.frame import prefix
-from mpc_controller.bus.frame_link import HIGH_WATER_MARK, NEWEST_ONLY, FrameLink
-from mpc_controller.bus.inbox import Inbox
+from mpc_controller.bus.frame import LARGEST_PLAN, prefix
+from mpc_controller.bus.frame_link import HIGH_WATER_MARK, NEWEST_ONLY, Budget, PeerEnd, PlantEnd
+from mpc_controller.bus.io_threads import new_context
 from mpc_controller.bus.messages import Message
-from mpc_controller.bus.socket_files import SocketFiles
+from mpc_controller.bus.socket_files import SocketFiles, private_files
 
-# A plan of 200 intervals for a robot of 60 states and 30 controls has 3 MB.
-MAX_FRAME_BYTES: Final = 16 * 2**20
-# Every peer subscribes to this last of all. No frame begins like it; the plant counts peers by it.
+# What the plant keeps of each peer; more waits at the peer. Of the largest plans these would be 0.13 GB.
+_PLANT_HIGH_WATER_MARK: Final = 128
+# Every peer subscribes to this and 8 bytes of its own: the plant counts peers by it. ZeroMQ sends subscriptions sorted, so a
+# peer whose presence is known has said all that it wants to hear. No frame begins like it.
 _PRESENCE: Final = b"peer"
+_PRESENCE_BYTES: Final = len(_PRESENCE) + 8
+_MOST_PEERS: Final = 256
+# Subscriptions that one call looks at, and the bytes of a longest one: those of the bus have 12 at most.
+_SUBSCRIPTIONS: Final = Budget(frames=16, bytes=2**20)
+_LONGEST_SUBSCRIPTION: Final = 256
 _HEARTBEAT_MS: Final = 1000
 _HEARTBEAT_TIMEOUT_MS: Final = 3000
 
 
 @final
-class PlantLink(FrameLink):
-    """The plant's end: binds both endpoints, and repeats on `out` every valid message that came on `in`.
+class PlantLink(PlantEnd):
+    """The plant's end: binds both endpoints, and repeats on `out` what came on `in`.
 
-    Raises BusError when another process has them. Every message of every peer is given: whose plans count is decided by
-    the plant node.
+    Raises BusError when another process has them. Every plan of every controller may be given: whose count is decided by
+    the plant node. io_priority: see `new_context`.
     """
 
-    def __init__(self, endpoints: Endpoints) -> None:
-        super().__init__(Inbox(newest_only=(), from_peers=True), repeats=True)
-        self.peers = 0  # that hear all that is sent from now on; brought up to date by `drain`
+    def __init__(self, endpoints: Endpoints, io_priority: int = 0) -> None:
+        super().__init__()
+        self._peers: set[bytes] = set()
         self._files = SocketFiles(endpoints)
-        self._context = zmq.Context()
+        self._context = new_context(io_priority)
         try:
             self._sub = _socket(self._context, zmq.SUB, endpoints)
+            self._sub.setsockopt(zmq.RCVHWM, _PLANT_HIGH_WATER_MARK)
             self._sub.subscribe(b"")
-            _bind(self._sub, endpoints.inbox)
             self._pub = _socket(self._context, zmq.XPUB, endpoints)
-            self._pub.setsockopt(zmq.XPUB_VERBOSER, 1)  # tell of every peer's subscriptions, not of the first one's only
-            _bind(self._pub, endpoints.out)
-            self._files.make_private()
+            self._pub.setsockopt(zmq.RCVHWM, _PLANT_HIGH_WATER_MARK)
+            self._pub.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION)
+            with private_files():
+                _bind(self._sub, endpoints.inbox)
+                _bind(self._pub, endpoints.out)
         except BaseException:
             self.close()
             raise
 
+    @property
+    def peers(self) -> int:
+        """How many hear all that is sent from now on; `receive` brings it up to date."""
+        return len(self._peers)
+
     def put(self, frame: bytes) -> None:
         self._pub.send(frame, zmq.NOBLOCK)
 
-    def drain(self, timeout_s: float) -> list[bytes]:
-        for subscription in _drain(self._pub, 0.0):
-            if subscription[1:] == _PRESENCE:
-                self.peers += 1 if subscription[:1] == b"\x01" else -1
-        return _drain(self._sub, timeout_s)
+    def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
+        for subscription in _drain(self._pub, 0.0, _SUBSCRIPTIONS):
+            self._count_peer(subscription)
+        return _drain(self._sub, timeout_s, budget)
 
     def close(self) -> None:
         self._context.destroy(linger=0)
         self._files.remove()
 
+    def _count_peer(self, subscription: bytes) -> None:
+        """A subscription is a byte 1, or 0 when it ends, and what it is to. Ends also come for those that never began."""
+        begins, presence = subscription[:1] == b"\x01", subscription[1:]
+        if not begins:
+            self._peers.discard(presence)
+        elif len(presence) == _PRESENCE_BYTES and presence.startswith(_PRESENCE) and len(self._peers) < _MOST_PEERS:
+            self._peers.add(presence)
+
 
 @final
-class PeerLink(FrameLink):
+class PeerLink(PeerEnd):
     """Everyone else's end: hears `out`, sends to `in`.
 
     kinds: what to hear (all when None). newest_only: of these kinds only the newest message is given, the older ones that
-    came meanwhile are counted as dropped. The plant may start later, or again; the sockets find it by themselves.
+    came meanwhile are counted as dropped. io_priority: see `new_context`. The plant may start later, or again; the sockets
+    find it by themselves.
     """
 
     def __init__(
@@ -76,13 +98,14 @@ class PeerLink(FrameLink):
         endpoints: Endpoints,
         newest_only: Collection[type[Message]] = NEWEST_ONLY,
         kinds: Collection[type[Message]] | None = None,
+        io_priority: int = 0,
     ) -> None:
-        super().__init__(Inbox(newest_only, from_peers=False), repeats=False)
-        self._context = zmq.Context()
+        super().__init__(newest_only)
+        self._context = new_context(io_priority)
         self._sub = _socket(self._context, zmq.SUB, endpoints)
         for start in [b""] if kinds is None else [prefix(kind_of(kind)) for kind in kinds]:
             self._sub.subscribe(start)
-        self._sub.subscribe(_PRESENCE)
+        self._sub.subscribe(_PRESENCE + os.urandom(_PRESENCE_BYTES - len(_PRESENCE)))
         self._sub.connect(endpoints.out)
         self._pub = _socket(self._context, zmq.PUB, endpoints)
         self._pub.connect(endpoints.inbox)
@@ -90,8 +113,8 @@ class PeerLink(FrameLink):
     def put(self, frame: bytes) -> None:
         self._pub.send(frame, zmq.NOBLOCK)
 
-    def drain(self, timeout_s: float) -> list[bytes]:
-        return _drain(self._sub, timeout_s)
+    def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
+        return _drain(self._sub, timeout_s, budget)
 
     def close(self) -> None:
         self._context.destroy(linger=0)
@@ -102,7 +125,7 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoints: Endpo
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_PLAN)
     socket.setsockopt(zmq.IPV6, 0)
     if endpoints.is_tcp:
         socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
@@ -120,14 +143,16 @@ def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
         raise BusError(f"endpoint {endpoint} can't be bound: {error.strerror}") from None
 
 
-def _drain(socket: zmq.Socket[bytes], timeout_s: float) -> list[bytes]:
-    """Every frame in the queue, at most twice what it holds; waits for a first one, in steps of 1 ms."""
+def _drain(socket: zmq.Socket[bytes], timeout_s: float, budget: Budget) -> list[bytes]:
+    """What is in the queue, oldest first of every peer in turn; waits for a first frame, in steps of 1 ms."""
     frames: list[bytes] = []
+    size = 0
     if timeout_s > 0 and not socket.poll(math.ceil(timeout_s * 1000)):
         return frames
     try:
-        while len(frames) < 2 * HIGH_WATER_MARK:
+        while len(frames) < budget.frames and size < budget.bytes:
             frames.append(socket.recv(zmq.NOBLOCK))
+            size += len(frames[-1])
     except zmq.Again:
         pass
     return frames

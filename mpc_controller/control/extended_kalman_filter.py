@@ -11,25 +11,26 @@ from scipy.special import gammaincinv
 from mpc_controller.arrays import Array
 from mpc_controller.bus.messages import Observation
 from mpc_controller.control.estimator import Estimate, Estimator
+from mpc_controller.control.gap import Gap
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.robot import Robot
-
-_LONGEST_STEP_S = 0.02
 
 
 @final
 @dataclass(frozen=True)
 class FilterOptions:
     """longest_gap_s: without observations for longer, the filter starts anew. gate_probability: a sound measurement passes the
-    gate this often. patience: this many rejected measurements in a row are believed after all. unmeasured_std (ndx,): of the
-    unmeasured tangent entries at the start; None takes 10 times Robot.process_std. disturbance_limit (nd,): |d| is kept
-    within; None takes the bounds of the parameters `disturbance.<state>`, and where there are none, 20 times
-    Robot.disturbance_std (a walk of 400 s).
+    gate this often. patience: this many rejected measurements in a row are believed after all. command_delay_s: about how much
+    later than the model says a change of the command may take hold (0: it never does); actuators and buses commonly take a
+    few milliseconds. unmeasured_std (ndx,): of the unmeasured tangent entries at the start; None takes 10 times
+    Robot.process_std. disturbance_limit (nd,): |d| is kept within; None takes the bounds of the parameters
+    `disturbance.<state>`, and where there are none, 20 times Robot.disturbance_std (a walk of 400 s).
     """
 
     longest_gap_s: float = 0.25
     gate_probability: float = 1 - 1e-9
     patience: int = 5
+    command_delay_s: float = 0.005
     unmeasured_std: Array | None = None
     disturbance_limit: Array | None = None
 
@@ -38,12 +39,15 @@ class FilterOptions:
 class ExtendedKalmanFilter(Estimator):
     """State x on the manifold, disturbance d as a random walk; the error e = (δ, d − d̂) lives in R^(ndx+nd).
 
-        predict   x̂ ← F(x̂, u, d̂, dt),  P ← Φ P Φᵀ + Q dt,    Φ = [A E; 0 I]
+        predict   x̂ ← F(x̂, u, d̂, dt),  P ← Φ P Φᵀ + Q dt + [B; 0] U [B; 0]ᵀ,    Φ = [A E; 0 I]
+                  U ← e^(−Δt/τ) U + Δu Δuᵀ, once an observation: what may not have taken hold yet of the command's changes Δu
         update    y = z ⊟ x̂ (measured tangent entries),  S = H P Hᵀ + R,  K = P Hᵀ S⁻¹
                   x̂ ← x̂ ⊞ K_x y,  d̂ ← d̂ + K_d y,  P ← (I − KH) P (I − KH)ᵀ + K R Kᵀ      (Joseph)
 
     u is the command that the observation says was applied since the one before; dt is on the plant's clock, so gaps are
-    bridged by prediction. A measurement with yᵀS⁻¹y above its χ² bound is rejected, unless too many were in a row.
+    bridged by prediction. A measurement with yᵀS⁻¹y above its χ² bound is rejected, unless too many were in a row. U, with
+    τ = `command_delay_s`, keeps a bang-bang command through a delay that the model leaves out from looking like an outlier or
+    a disturbance.
     Leaves out the turn of the error's frame at an update, which is of second order. Source: Solà, "Quaternion kinematics for
     the error-state Kalman filter", 2017; Pannocchia, Rawlings, 2003 for the disturbance.
     """
@@ -56,7 +60,7 @@ class ExtendedKalmanFilter(Estimator):
         self._options = options
         self._initial_state = np.array(initial_state, dtype=float)
         self._nominal_size = dynamics.nominal.np
-        self._n, self._nd = self._manifold.ndx, len(dynamics.channels)
+        self._n, self._nd, self._nu = self._manifold.ndx, len(dynamics.channels), dynamics.nu
         self._measured = robot.measured_indices
         self._tangent = np.array(self._manifold.tangent_indices([int(i) for i in self._measured]), dtype=np.intp)
         self._R = np.diag(_checked("measurement_std", robot.measurement_std, len(self._tangent)) ** 2)
@@ -68,9 +72,11 @@ class ExtendedKalmanFilter(Estimator):
         self._gate = 2.0 * float(gammaincinv(len(self._tangent) / 2, options.gate_probability))
         self._identity = np.eye(self._n + self._nd)
         self._time_ns: int | None = None
+        self._control = np.zeros(self._nu)
         self._state = self._initial_state.copy()
         self._disturbance = np.zeros(self._nd)
         self._P = self._initial_covariance.copy()
+        self._U = np.zeros((self._nu, self._nu))
         self._rejected_in_a_row = 0
 
     def update(self, observation: Observation, parameters: Array) -> Estimate:
@@ -79,34 +85,42 @@ class ExtendedKalmanFilter(Estimator):
             self._start(observation)
         else:
             note = note or self._correct(observation)
-        self._time_ns = observation.time_ns
+        self._time_ns, self._control = observation.time_ns, observation.control
         return Estimate(observation.time_ns, self._state.copy(), self._disturbance.copy(), self._P.copy(), note)
 
     def reset(self) -> None:
         self._time_ns = None
+        self._control = np.zeros(self._nu)
         self._state = self._initial_state.copy()
         self._disturbance = np.zeros(self._nd)
         self._P = self._initial_covariance.copy()
+        self._U = np.zeros((self._nu, self._nu))
         self._rejected_in_a_row = 0
 
     def _predict(self, observation: Observation, parameters: Array) -> str:
         """Carry state and covariance to the observation's time; a gap too long to bridge resets."""
         if self._time_ns is None:
             return ""
-        gap_s = (observation.time_ns - self._time_ns) * 1e-9
-        if not 0 <= gap_s <= self._options.longest_gap_s:
+        gap = Gap.between(self._time_ns, observation.time_ns)
+        if note := gap.too_long(self._options.longest_gap_s):
             self.reset()
-            return f"started anew after {gap_s:.3f} s without observations"
-        steps = int(np.ceil(gap_s / _LONGEST_STEP_S))
+            return note
+        self._change_command(observation.control - self._control, gap.seconds)
         n = self._n
         p = np.concatenate([parameters[: self._nominal_size], self._disturbance])
-        for _ in range(steps):
-            dt = gap_s / steps
-            self._state, A, _, E = self._predictor.linearize(self._state, observation.control, p, dt)
+        for _ in range(gap.steps):
+            self._state, A, B, E = self._predictor.linearize(self._state, observation.control, p, gap.dt)
             transition = self._identity.copy()
             transition[:n, :n], transition[:n, n:] = A, E
-            self._P = transition @ self._P @ transition.T + dt * self._Q
+            self._P = transition @ self._P @ transition.T + gap.dt * self._Q
+            self._P[:n, :n] += B @ self._U @ B.T
         return ""
+
+    def _change_command(self, change: Array, gap_s: float) -> None:
+        """Covariance (nu, nu) of the part of the command that may not act yet."""
+        delay_s = self._options.command_delay_s
+        if delay_s > 0:
+            self._U = np.exp(-gap_s / delay_s) * self._U + np.outer(change, change)
 
     def _correct(self, observation: Observation) -> str:
         """Weigh prediction against measurement; returns what is worth telling."""
@@ -145,6 +159,7 @@ class ExtendedKalmanFilter(Estimator):
         self._state[self._measured] = observation.measured
         self._state = self._manifold.normalized(self._state)
         self._P = self._initial_covariance.copy()
+        self._U = np.zeros((self._nu, self._nu))
         self._rejected_in_a_row = 0
 
     def _starting_covariance(self, unmeasured: Array, walk: Array) -> Array:

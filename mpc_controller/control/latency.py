@@ -17,20 +17,21 @@ class LatencyEstimate:
     """The 90th percentile of the latencies that the plant measured for the last plans, within [0, `longest_ns`].
 
     Everything comes from observations, so a replay sees the same. Before the first measurement it is 0. The first plan of an
-    epoch is left out: it iterates from nothing and says little about the next ones.
+    epoch is left out: it iterates from nothing and says little about the next ones. So are those of other controllers.
     """
 
-    def __init__(self, longest_ns: int) -> None:
-        self._longest_ns = longest_ns
+    def __init__(self, longest_ns: int, epoch: int) -> None:
+        self._longest_ns, self._epoch = longest_ns, epoch
         self._window: deque[int] = deque(maxlen=_WINDOW)
-        self._last_plan = (0, 0)
+        self._last_sequence = 1
 
     def observe(self, observation: Observation) -> None:
         """Take in the latency of the plan that is being followed, once for each plan."""
-        plan = (observation.plan_epoch, observation.plan_sequence)
-        if observation.latency_ns >= 0 and observation.plan_sequence > 1 and plan != self._last_plan:
+        if observation.plan_epoch != self._epoch or observation.latency_ns < 0:
+            return
+        if observation.plan_sequence > self._last_sequence:
             self._window.append(observation.latency_ns)
-            self._last_plan = plan
+            self._last_sequence = observation.plan_sequence
 
     @property
     def value_ns(self) -> int:

@@ -9,18 +9,17 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.bus.messages import Observation
 from mpc_controller.control.estimator import Estimate, Estimator
+from mpc_controller.control.gap import Gap
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.robot import Robot
-
-_LONGEST_STEP_S = 0.02
 
 
 @final
 class Passthrough(Estimator):
     """Measured states as they are; the others one step ahead of the last estimate, under the command that was applied.
 
-    No disturbance. Before the first observation, and after a gap of more than `longest_gap_s`, the unmeasured states are those
-    of `initial_state` (nx,).
+    No disturbance. Before the first observation, after a gap of more than `longest_gap_s`, and where a prediction is not
+    finite, the unmeasured states are those of `initial_state` (nx,).
     """
 
     def __init__(self, robot: Robot, predictor: Predictor, initial_state: Array, longest_gap_s: float = 0.25) -> None:
@@ -46,12 +45,13 @@ class Passthrough(Estimator):
     def _predicted(self, observation: Observation, parameters: Array) -> tuple[Array, str]:
         if self._last is None:
             return self._initial_state.copy(), ""
-        gap_s = (observation.time_ns - self._last.time_ns) * 1e-9
-        if not 0 <= gap_s <= self._longest_gap_s:
-            return self._initial_state.copy(), f"started anew after {gap_s:.3f} s without observations"
+        gap = Gap.between(self._last.time_ns, observation.time_ns)
+        if note := gap.too_long(self._longest_gap_s):
+            return self._initial_state.copy(), note
         p = np.concatenate([parameters[: self._nominal_size], self._disturbance])
         state = self._last.state.copy()
-        steps = int(np.ceil(gap_s / _LONGEST_STEP_S))
-        for _ in range(steps):
-            state = self._predictor.step(state, observation.control, p, gap_s / steps)
+        for _ in range(gap.steps):
+            state = self._predictor.step(state, observation.control, p, gap.dt)
+        if not np.isfinite(state).all():
+            return self._initial_state.copy(), "started anew: the predicted state was not finite"
         return state, ""

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from mpc_controller.arrays import Array, IntArray
-from mpc_controller.bus.messages import Mode, Observation
+from mpc_controller.bus.messages import Observation
 from mpc_controller.control.estimator import Estimate
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.control.runtime_parameters import RuntimeParameters
@@ -18,7 +18,6 @@ from mpc_controller.solvers.solution import Solution, Status
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
 from mpc_controller.solvers.trajectory import Trajectory
 
-_FOLLOWING = (Mode.NOMINAL, Mode.STALE_PLAN)
 # After this many failures in a row the plant holds, and the plan from before says little about where it is now.
 _FAILURES_TO_FORGET = 3
 
@@ -47,10 +46,10 @@ class PlannedMotion:
 class RecedingHorizon:
     """From an estimate to a plan that starts when it will arrive.
 
-    The state is predicted from the estimate to the start under the plan that the plant is following (its feedback included),
-    or under its last command where it follows none. The guess is the last usable plan shifted in time; a failed iterate is
-    never a guess, and resets the solver. Without a plan that covers the start, the guess is the state held constant and the
-    solver iterates up to `cold_solves` times before anything is published, without a deadline.
+    The state is predicted from the estimate to the start under the last usable plan (its feedback included) while the plant
+    follows plans of this controller, and under the last command otherwise. The guess is the last usable plan shifted in time;
+    a failed iterate is never a guess, and resets the solver. Without a plan that covers the start, the guess is the state held
+    constant and the solver iterates up to `cold_solves` times before anything is published, without a deadline.
 
     The task's clock starts with the first plan.
     """
@@ -81,15 +80,18 @@ class RecedingHorizon:
         estimate: Estimate,
         observation: Observation,
         parameters: RuntimeParameters,
+        epoch: int,
         latency_ns: int,
         override: ReferenceOverride | None = None,
         deadline_ns: int = NO_DEADLINE,
     ) -> PlannedMotion:
-        """Plan from the estimate at the observation's time; `deadline_ns` is on time.monotonic_ns()."""
+        """Plan from the estimate at the observation's time. epoch: of this controller; the plans of others are not known here.
+        `deadline_ns` is on time.monotonic_ns()."""
         start_ns = observation.time_ns + latency_ns
         if self.task_start_ns is None:
             self.task_start_ns = start_ns
-        state = self._predicted(estimate, observation, parameters.model, start_ns)
+        following = self._last if _follows(observation, epoch) else None
+        state = self._predicted(estimate, following, observation.control, parameters.model, start_ns)
         reference = self._reference(start_ns, override)
         p = parameters.with_disturbance(estimate.disturbance)
         if self._last is None or start_ns >= self._last.trajectory.times[-1]:
@@ -120,15 +122,16 @@ class RecedingHorizon:
         if self._failures_in_a_row >= _FAILURES_TO_FORGET:
             self._last = None
 
-    def _predicted(self, estimate: Estimate, observation: Observation, model: Array, start_ns: int) -> Array:
+    def _predicted(
+        self, estimate: Estimate, following: Solution | None, last_command: Array, model: Array, start_ns: int
+    ) -> Array:
         """The state at the plan's start, tick by tick under the commands that the plant will apply until then."""
         p = model.copy()
         p[len(p) - len(estimate.disturbance) :] = estimate.disturbance
         state, now_ns = estimate.state, estimate.time_ns
-        following = self._last if observation.mode in _FOLLOWING else None
         while now_ns < start_ns:
             step_ns = min(self._tick_ns, start_ns - now_ns)
-            control = observation.control
+            control = last_command
             if following is not None:
                 measured = state[self._measured]
                 control = self._tracker.command(following.trajectory, following.gains, now_ns, measured)
@@ -145,6 +148,11 @@ class RecedingHorizon:
         if override is not None:
             rows[times_ns < override.until_ns] = override.row
         return rows
+
+
+def _follows(observation: Observation, epoch: int) -> bool:
+    """Whether the command that was applied came from a plan of this epoch."""
+    return observation.mode.follows_plans and observation.plan_epoch == epoch and observation.plan_sequence > 0
 
 
 def _checked(solution: Solution) -> Solution:

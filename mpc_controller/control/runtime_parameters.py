@@ -20,10 +20,12 @@ _ESTIMATED = "disturbance."
 class RuntimeParameters:
     """The parameter vectors of a problem and of its robot's model, with an operator's changes applied.
 
-    Starts from the problem's nominal values, overwritten by those of the robot's dynamics.
+    Starts from the problem's nominal values, overwritten by those of the robot's dynamics. `changes` are the values that were
+    set since, by name.
     """
 
     def __init__(self, robot: Robot, problem: OptimalControlProblem) -> None:
+        self.changes: Mapping[str, float] = {}
         own = problem.parameters
         self._table = own.with_values({q.name: q.value for q in robot.dynamics.parameters if q.name in own})
         self._values = self._table.values
@@ -55,6 +57,7 @@ class RuntimeParameters:
         for name in changes:
             _check_bound(table.values, table.names, name)
         self._table, self._values = table, table.values
+        self.changes = {**self.changes, **changes}
         self._model = self._model.with_values({n: v for n, v in changes.items() if n in self._model})
         self._model_values = self._model.values
 

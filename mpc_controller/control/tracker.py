@@ -7,7 +7,6 @@ from typing import final
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.control.safety_gate import CommandLimits
 from mpc_controller.robot import Robot
 from mpc_controller.solvers.trajectory import Trajectory
 
@@ -33,14 +32,3 @@ class Tracker:
         error = self._manifold.difference(state, wanted)
         command = feedforward + gains[plan.interval(time_ns)] @ error
         return np.asarray(np.minimum(np.maximum(command, self._lower), self._upper))
-
-
-def limited(command: Array, last: Array, limits: CommandLimits) -> Array:
-    """The command (nu,) saturated to range and slew. Normal operation: where plans meet, commands jump, and actuators do not.
-
-    What is of a wrong shape or not finite is left as it is, for the safety gate.
-    """
-    if command.shape != last.shape or not np.isfinite(command).all():
-        return command
-    in_range = np.minimum(np.maximum(command, limits.lower), limits.upper)
-    return np.asarray(np.minimum(np.maximum(in_range, last - limits.step), last + limits.step))

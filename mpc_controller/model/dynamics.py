@@ -120,5 +120,6 @@ class DisturbedDynamics(DifferentiatedDynamics):
 
 def has_foreign_derivatives(dynamics: Dynamics) -> bool:
     """Whether the derivatives are hand-written outside this package, so that `xdot` alone does not determine them."""
-    inner = dynamics.nominal if isinstance(dynamics, DisturbedDynamics) else dynamics
-    return isinstance(inner, DifferentiatedDynamics) and not type(inner).__module__.startswith("mpc_controller.")
+    while isinstance(dynamics, DisturbedDynamics):
+        dynamics = dynamics.nominal
+    return isinstance(dynamics, DifferentiatedDynamics) and not type(dynamics).__module__.startswith("mpc_controller.")

@@ -8,7 +8,7 @@ from typing import final
 
 import casadi as ca
 
-from mpc_controller.model.dynamics import Dynamics, linearized
+from mpc_controller.model.dynamics import Dynamics, has_foreign_derivatives, linearized
 
 
 class Integrator(abc.ABC):
@@ -105,3 +105,8 @@ class ImplicitMidpoint(Integrator):
         identity = ca.SX.eye(dynamics.nx)
         derivative = ca.solve(identity - dt / 2 * f_x, ca.horzcat(identity + dt / 2 * f_x, dt * f_u))
         return x_next, derivative[:, : dynamics.nx], derivative[:, dynamics.nx :]
+
+
+def has_foreign_linearization(integrator: Integrator, dynamics: Dynamics) -> bool:
+    """Whether `linearize` is, or calls, code from outside this package, so that `step` alone does not determine it."""
+    return has_foreign_derivatives(dynamics) or not type(integrator).__module__.startswith("mpc_controller.")

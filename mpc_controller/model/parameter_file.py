@@ -198,6 +198,8 @@ def _document(parameters: Parameters) -> str:
             raise ParameterError(
                 f"a parameter named '{p.name}' cannot be saved; {' and '.join(_RESERVED)} are tables of the file"
             )
+        if math.isinf(p.value):
+            raise ParameterError(f"'{p.name}' is {p.value:g}; only finite values can be saved")
         entry: dict[str, float | str] = {"value": float(p.value), "unit": p.unit}
         if p.lower != -math.inf:
             entry["lower"] = float(p.lower)

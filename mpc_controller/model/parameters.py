@@ -20,7 +20,10 @@ class ParameterError(ValueError):
 @final
 @dataclass(frozen=True)
 class Parameter:
-    """One number: value in `unit`, lower ≤ value ≤ upper, where it comes from, and its standard deviation if known."""
+    """One number: value in `unit`, lower ≤ value ≤ upper, where it comes from, and its standard deviation if known.
+
+    The value is finite, unless `may_be_infinite`: of the run-time bounds of a constraint, where ±inf is a side that is free.
+    """
 
     name: str
     value: float
@@ -30,6 +33,7 @@ class Parameter:
     description: str = ""
     source: str = ""
     std: float | None = None
+    may_be_infinite: bool = False
 
     def __post_init__(self) -> None:
         if math.isnan(self.lower) or math.isnan(self.upper) or self.lower > self.upper:
@@ -38,15 +42,19 @@ class Parameter:
             raise ParameterError(
                 f"'{self.name}' is {self.value:g} {self.unit}; it must be in [{self.lower:g}, {self.upper:g}] {self.unit}"
             )
+        if math.isinf(self.value) and not self.may_be_infinite:
+            raise ParameterError(f"'{self.name}' is {self.value:g} {self.unit}; it must be finite")
+        if self.std is not None and not 0 <= self.std < math.inf:
+            raise ParameterError(f"'{self.name}': std is {self.std:g}; it must be finite and at least 0")
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parameters:
     """An ordered table of parameters. Immutable; `with_values` gives a changed copy.
 
-    `covariance` (n, n), when known, is in the order of the table. `provenance` says who made the values: method, date,
-    files, metrics; free text keys.
+    `covariance` (n, n), when known, is in the order of the table, and symmetric to the last bit. `provenance` says who made
+    the values: method, date, files, metrics; free text keys.
     """
 
     table: tuple[Parameter, ...] = ()
@@ -58,6 +66,20 @@ class Parameters:
         if len(set(names)) != len(names):
             twice = sorted({n for n in names if names.count(n) > 1})
             raise ParameterError(f"parameters named twice: {twice}")
+        if self.covariance is not None:
+            _check_covariance(self.covariance, len(names))
+
+    def __eq__(self, other: object) -> bool:
+        """The same table, covariance and provenance."""
+        if not isinstance(other, Parameters):
+            return NotImplemented
+        same = self.table == other.table and dict(self.provenance) == dict(other.provenance)
+        if self.covariance is None or other.covariance is None:
+            return same and self.covariance is other.covariance
+        return same and np.array_equal(self.covariance, other.covariance)
+
+    def __hash__(self) -> int:
+        return hash(self.table)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -105,6 +127,15 @@ class Parameters:
     def unpack(self, p: ca.SX) -> dict[str, ca.SX]:
         """The entries of an expression p (n,) by name."""
         return _ByName({name: p[i] for i, name in enumerate(self.names)})
+
+
+def _check_covariance(covariance: Array, n: int) -> None:
+    """ParameterError unless it is (n, n), finite, symmetric and without a negative variance."""
+    P = np.asarray(covariance)
+    if P.shape != (n, n):
+        raise ParameterError(f"covariance has shape {P.shape}; {n} parameters need ({n}, {n})")
+    if not np.isfinite(P).all() or (P != P.T).any() or (np.diag(P) < 0).any():
+        raise ParameterError("covariance must be finite and symmetric, with a diagonal of at least 0")
 
 
 class _ByName(dict[str, ca.SX]):

@@ -12,10 +12,12 @@ from mpc_controller.bus.messages import EventKind, Message, Observation, Paramet
 from mpc_controller.control.estimator import Estimate, Estimator
 from mpc_controller.control.latency import LatencyEstimate
 from mpc_controller.control.pace import Pace
-from mpc_controller.control.receding_horizon import PlannedMotion, RecedingHorizon, ReferenceOverride
+from mpc_controller.control.receding_horizon import RecedingHorizon, ReferenceOverride
 from mpc_controller.control.runtime_parameters import RuntimeParameters
 from mpc_controller.model.parameters import ParameterError
 from mpc_controller.node.event_log import EventLog
+from mpc_controller.node.observed import is_repeat, is_restart, refusal
+from mpc_controller.node.plan_message import empty_plan, plan_message
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers.solution import Status
 from mpc_controller.solvers.solver import NO_DEADLINE
@@ -43,11 +45,16 @@ class ControlJob:
                 f"task '{self.task.name}' plans with states {wanted.state_names} and controls {wanted.control_names}; "
                 f"'{self.robot.name}' has {own.state_names} and {own.control_names}"
             )
+        if not 0 < self.rate_hz <= self.robot.plant_rate_hz:
+            raise ValueError(
+                f"'{self.robot.name}' can't be planned for at {self.rate_hz:g} Hz: every plan answers an observation, of which "
+                f"its plant makes {self.robot.plant_rate_hz:g} a second"
+            )
 
 
 @final
 class Controller:
-    """One epoch: from the first observation of a plant to its last.
+    """One epoch: from the first observation of a plant to its last, starting from the nominal parameters.
 
     `accept` takes the stream of messages in order; `plan` answers the newest sound observation. Updates of parameters and
     references take effect with the next observation in the stream, so a plan depends on the messages up to the observation
@@ -62,14 +69,16 @@ class Controller:
         self._parameters = RuntimeParameters(job.robot, job.task.problem)
         self._period_ns = round(1e9 / job.rate_hz)
         self._pace = Pace(self._period_ns, round(1e9 / job.robot.plant_rate_hz))
-        self._latency = LatencyEstimate(self._period_ns)
+        self._latency = LatencyEstimate(self._period_ns, epoch)
         self._override: ReferenceOverride | None = None
         self._waiting: list[ParameterUpdate | Reference] = []
         self._observation: Observation | None = None
         self._estimate: Estimate | None = None
-        self._empty = _empty_plan(job, epoch)
+        self._epoch = epoch
+        self._empty = empty_plan(job.robot, job.task, job.solver, epoch)
         self._sequence = 0
         self._arrived = -1  # sequence of the newest observation, sound or not
+        self._parameter_sequence = 0
         self._last_plan: Plan | None = None
         self.plant_restarted = False
         self._asked_again = False
@@ -79,6 +88,18 @@ class Controller:
     def is_due(self) -> bool:
         """Whether the newest sound observation wants a plan."""
         return self._observation is not None and self._pace.is_due(self._observation.time_ns)
+
+    @property
+    def time_ns(self) -> int:
+        """Of the newest sound observation; 0 before the first."""
+        return self._observation.time_ns if self._observation else 0
+
+    @property
+    def operators_words(self) -> list[ParameterUpdate | Reference]:
+        """What operators said that outlives the epoch: all changed parameters in one message, and what still waits."""
+        changes = dict(self._parameters.changes)
+        changed = [ParameterUpdate(self._parameter_sequence, changes)] if changes else []
+        return [*changed, *self._waiting]
 
     def accept(self, message: Message) -> None:
         """Take in one message of the stream; those that are not for a controller pass by."""
@@ -98,11 +119,13 @@ class Controller:
         has_deadline = has_deadline and self._sequence > 0 and not observation.lock_step
         deadline_ns = received_ns + round(_SOLVE_BY * self._period_ns) if has_deadline else NO_DEADLINE
         motion = self._horizon.plan(
-            estimate, observation, self._parameters, self._latency.value_ns, self._override, deadline_ns
+            estimate, observation, self._parameters, self._epoch, self._latency.value_ns, self._override, deadline_ns
         )
         self._pace.planned(observation.time_ns)
         self._sequence += 1
-        plan = self._message(observation, estimate, motion)
+        plan = plan_message(self._empty, self._job.task, self._sequence, observation, estimate, motion)
+        if not motion.solution.is_usable:
+            self._tell_failure(plan, motion.solution.status)
         loop_ns = time.monotonic_ns() - received_ns
         missed = has_deadline and (loop_ns > self._period_ns or plan.status == Status.DEADLINE)
         self._last_plan = replace(plan, loop_time_ns=loop_ns, deadline_missed=missed)
@@ -115,10 +138,10 @@ class Controller:
 
     def _observe(self, observation: Observation) -> None:
         last = self._observation
-        self._asked_again = last is not None and (observation.sequence, observation.time_ns) == (last.sequence, last.time_ns)
+        self._asked_again = last is not None and is_repeat(observation, last)
         if self._asked_again:
             return
-        if last is not None and (observation.sequence <= last.sequence or observation.time_ns <= last.time_ns):
+        if last is not None and is_restart(observation, last):
             self.plant_restarted = True
             return
         self._tell_gap(observation)
@@ -146,7 +169,7 @@ class Controller:
         self._arrived = observation.sequence
         if self._observation is None or first > end:
             return
-        details = {"epoch": str(self._empty.epoch), "first_lost": str(first), "last_lost": str(end)}
+        details = {"epoch": str(self._epoch), "first_lost": str(first), "last_lost": str(end)}
         self.events.tell(EventKind.INFO, observation.time_ns, f"observations {first} to {end} did not arrive", details=details)
 
     def _apply_updates(self, observation: Observation) -> None:
@@ -165,6 +188,7 @@ class Controller:
         except ParameterError as error:
             self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence} refused: {error}")
             return
+        self._parameter_sequence = message.sequence
         text = ", ".join(f"{name} = {value:g}" for name, value in message.values.items())
         self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence}: {text}")
 
@@ -178,85 +202,7 @@ class Controller:
         self._override = ReferenceOverride(message.reference, message.until_ns)
         self.events.tell(EventKind.INFO, time_ns, f"reference {message.sequence} until {message.until_ns} ns")
 
-    def _message(self, observation: Observation, estimate: Estimate, motion: PlannedMotion) -> Plan:
-        solution = motion.solution
-        plan = replace(
-            self._empty,
-            sequence=self._sequence,
-            answers_sequence=observation.sequence,
-            start_ns=motion.start_ns,
-            valid_until_ns=motion.start_ns,
-            status=int(solution.status),
-            reference=motion.reference[0],
-            estimate=motion.state,
-            disturbance=estimate.disturbance,
-            tracking=self._job.task.errors(motion.state, motion.reference[0]),
-            cost=solution.cost,
-            iterations=solution.iterations,
-            qp_iterations=solution.qp_iterations,
-            worst_constraint=solution.worst_constraint,
-            solve_time_ns=solution.solve_time_ns,
-        )
-        if not solution.is_usable:
-            text = f"solve failed: {solution.status.name}" + (f" at '{plan.worst_constraint}'" if plan.worst_constraint else "")
-            self.events.tell(EventKind.SOLVER, observation.time_ns, text, f"solve failed: {solution.status.name}")
-            return plan
-        trajectory = solution.trajectory
-        return replace(
-            plan,
-            valid_until_ns=int(trajectory.times[-1]),
-            times=trajectory.times,
-            states=trajectory.states,
-            controls=trajectory.controls,
-            gains=solution.gains,
-        )
-
-
-def refusal(observation: Observation, robot: Robot) -> tuple[str, str] | None:
-    """Why an observation must not be planned from: a topic to count it by and a line to tell; None when it is sound."""
-    if observation.robot != robot.name:
-        return "other robot", f"the plant is a '{observation.robot}'; this controller is for a '{robot.name}'"
-    if observation.model_hash != robot.model_hash:
-        text = f"the plant's model of '{robot.name}' is {observation.model_hash}, the controller's is {robot.model_hash}"
-        return "other model", f"{text}: both sides must run the same version"
-    expected = len(robot.measured), robot.dynamics.nu
-    if (observation.measured.shape, observation.control.shape) != ((expected[0],), (expected[1],)):
-        given = observation.measured.size, observation.control.size
-        text = f"{given[0]} measured and {given[1]} control values; '{robot.name}' has {expected[0]} and {expected[1]}"
-        return "wrong size", f"observation {observation.sequence}: {text}"
-    if not (np.isfinite(observation.measured).all() and np.isfinite(observation.control).all()):
-        bad = [n for n, v in zip(robot.measured, observation.measured, strict=True) if not np.isfinite(v)]
-        return "not finite", f"observation {observation.sequence}: not finite: {', '.join(bad) or 'control'}"
-    return None
-
-
-def _empty_plan(job: ControlJob, epoch: int) -> Plan:
-    """A plan without a trajectory, as a failed solve is sent."""
-    d, none = job.robot.dynamics, np.zeros(0)
-    return Plan(
-        robot=job.robot.name,
-        model_hash=job.robot.model_hash,
-        epoch=epoch,
-        sequence=0,
-        answers_sequence=0,
-        start_ns=0,
-        valid_until_ns=0,
-        status=int(Status.NUMERICAL_FAILURE),
-        times=np.zeros(0, dtype=np.int64),
-        states=np.zeros((0, d.nx)),
-        controls=np.zeros((0, d.nu)),
-        gains=np.zeros((0, d.nu, d.manifold.ndx)),
-        reference=none,
-        estimate=none,
-        disturbance=none,
-        tracking={},
-        cost=0.0,
-        iterations=0,
-        qp_iterations=0,
-        worst_constraint="",
-        solve_time_ns=0,
-        loop_time_ns=0,
-        deadline_missed=False,
-        task=job.task.name,
-        solver=job.solver,
-    )
+    def _tell_failure(self, plan: Plan, status: Status) -> None:
+        what = f"solve failed: {status.name}"
+        where = f" at '{plan.worst_constraint}'" if plan.worst_constraint else ""
+        self.events.tell(EventKind.SOLVER, self.time_ns, what + where, what)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol, final
 
@@ -13,20 +13,23 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.bus.link import Link
 from mpc_controller.bus.messages import EStop, EventKind, Message, Mode, Observation, Plan, Truth
-from mpc_controller.control.ladder import Ladder, ModeChange
+from mpc_controller.control.hold import Hold
+from mpc_controller.control.ladder import AcceptedPlan, Ladder, ModeChange
+from mpc_controller.control.measurement import MeasurementCheck, as_vector
 from mpc_controller.control.pace import Pace
 from mpc_controller.control.safety_gate import CommandLimits, gate
-from mpc_controller.control.tracker import Tracker, limited
+from mpc_controller.control.tracker import Tracker
 from mpc_controller.node.clock import Clock
 from mpc_controller.node.error import NodeError
 from mpc_controller.node.event_log import EventLog
+from mpc_controller.node.plant_statistics import PlantStatistics, PlantSummary
 from mpc_controller.node.realtime import collect_young, real_time
-from mpc_controller.node.statistics import Distribution, Percentiles
 from mpc_controller.robot import Robot
 
-_REMEMBERED_CHANGES = 1000
 _ASK_AGAIN_S = 0.2
 _COLLECT_EVERY = 512  # ticks
+# After a change of mode the command slides to its new source; longer than from limit to limit on any robot (20 ms at most).
+_SLIDE_NS = 200_000_000
 
 
 class Plant(Protocol):
@@ -58,76 +61,49 @@ class PlantOptions:
     realtime_priority: int = 0
 
 
-@final
-@dataclass(frozen=True)
-class PlantSummary:
-    """What happened, for the table at the end. Times in mode_changes count from the start; `tick_time_us` is from the
-    observation to the command, without the plant's own reading and applying; `limited_ticks` met the range or slew limit."""
-
-    robot: str
-    duration_s: float
-    ticks: int
-    overruns: int
-    mode_changes: tuple[dict[str, float | str], ...]
-    mode_s: dict[str, float]
-    plan_age_ms: Percentiles
-    tick_time_us: Percentiles
-    rejected_plans: dict[str, int]
-    limited_ticks: int
-    safety_interventions: int
-    invalid_measurements: int
-
-
 def run_plant(
     plant: Plant, robot: Robot, link: Link, clock: Clock, options: PlantOptions, stop: Callable[[], bool]
 ) -> PlantSummary:
     """Run until `stop()`, or for the duration. Raises NodeError when the plant breaks down; closes the plant in any case."""
-    node = _PlantNode(robot, link, options, stop)
-    try:
-        with real_time(options.realtime_priority) as problem:
-            if problem:
-                node.events.tell(EventKind.INFO, 0, problem)
-            while not stop():
-                now_ns = clock.tick()
-                if node.is_over(now_ns):
-                    break
-                measured, truth = plant.read()
-                node.publish(now_ns, measured, truth)
-                node.take_in(now_ns)
-                plant.apply(node.command(now_ns))
-                if plant.failure:
-                    raise NodeError(plant.failure)
-    finally:
-        plant.close()
-    return node.summary(clock.overruns)
+    node = _PlantNode(robot, link, clock, options, stop)
+    with closing(plant), real_time(options.realtime_priority) as problem, closing(node):
+        if problem:
+            node.events.tell(EventKind.INFO, 0, problem)
+        while not stop():
+            now_ns = clock.tick()
+            if node.is_over(now_ns):
+                break
+            reading, truth = plant.read()
+            node.publish(now_ns, reading, truth)
+            node.take_in(now_ns)
+            plant.apply(node.command(now_ns))
+            if plant.failure:
+                raise NodeError(plant.failure)
+    return node.summary()
 
 
 @final
 class _PlantNode:
     """One tick after the other: publish, take plans in, decide the mode, make a command and gate it."""
 
-    def __init__(self, robot: Robot, link: Link, options: PlantOptions, stop: Callable[[], bool]) -> None:
-        self._robot, self._link, self._options, self._stop = robot, link, options, stop
-        rate_hz = options.control_rate_hz or robot.control_rate_hz
-        period_ns, tick_ns = round(1e9 / rate_hz), round(1e9 / robot.plant_rate_hz)
+    def __init__(self, robot: Robot, link: Link, clock: Clock, options: PlantOptions, stop: Callable[[], bool]) -> None:
+        self._robot, self._link, self._clock, self._options, self._stop = robot, link, clock, options, stop
+        period_ns = round(1e9 / (options.control_rate_hz or robot.control_rate_hz))
+        tick_ns = round(1e9 / robot.plant_rate_hz)
+        self._period_ns, self._tick_s = period_ns, tick_ns * 1e-9
+        self._identity = (robot.name, robot.model_hash)  # a hash takes milliseconds the first time
         self._ladder = Ladder(robot, period_ns)
-        self._tracker = Tracker(robot)
+        self._tracker, self._hold = Tracker(robot), Hold(robot)
         self._pace = Pace(period_ns, tick_ns)
+        self._check = MeasurementCheck(robot)
         self._limits = CommandLimits(robot.control_lower, robot.control_upper, robot.control_slew * tick_ns * 1e-9)
-        self._model_hash = robot.model_hash
         self._measured: Array | None = None  # the last sound ones
         self._command = np.array(robot.neutral, dtype=float)
-        self._made_by = (0, 0, 0)  # epoch, sequence and age [ns] of the plan behind the command
-        self._hold_state: Array | None = None  # what the last plan wanted when the hold began
-        self._sequence = -1
-        self._start_ns = -1
-        self._tick_s = tick_ns * 1e-9
+        self._followed: AcceptedPlan | None = None  # the plan behind the command
+        self._sequence = 0
+        self._start_ns, self._now_ns, self._slide_until_ns = -1, 0, 0
         self._started_wall_ns = 0
-        self._interventions = self._limited_ticks = 0
-        self._invalid = 0
-        self._mode_ticks: Counter[Mode] = Counter()
-        self._changes: deque[ModeChange] = deque(maxlen=_REMEMBERED_CHANGES)
-        self._plan_age_ms, self._tick_time_us = Distribution(), Distribution()
+        self._statistics = PlantStatistics(self._ladder.acceptance.rejected)
         self.events = EventLog("plant")
 
     def is_over(self, now_ns: int) -> bool:
@@ -137,33 +113,34 @@ class _PlantNode:
         duration_s = self._options.duration_s
         return duration_s is not None and now_ns - self._start_ns >= round((duration_s - self._tick_s / 2) * 1e9)
 
-    def publish(self, now_ns: int, measured: Array, truth: Array | None) -> None:
+    def publish(self, now_ns: int, reading: Array, truth: Array | None) -> None:
         """Send what was measured, sound or not: a receiver refuses what is not."""
         self._started_wall_ns = time.monotonic_ns()
+        self._now_ns = now_ns
         self._sequence += 1
+        measured, plan = as_vector(reading), self._followed
+        plan_age_ns = 0 if plan is None else now_ns - plan.observed_ns
         self._observation = Observation(
-            self._robot.name,
-            self._model_hash,
+            *self._identity,
             self._sequence,
             now_ns,
             measured,
             self._command,
             self._ladder.mode,
-            *self._made_by,
+            self._ladder.acceptance.epoch,
+            0 if plan is None else plan.sequence,
+            plan_age_ns,
             self._ladder.latency_ns,
             self._options.lock_step,
+            self._period_ns,
         )
         self._ladder.acceptance.observed(self._sequence, now_ns)
         self._link.send(self._observation)
         if truth is not None:
             self._link.send(Truth(self._sequence, now_ns, truth))
-        self._is_sound = measured.shape == (len(self._robot.measured),) and bool(np.isfinite(measured).all())
-        if self._is_sound:
-            self._measured = measured
-        else:
-            self._invalid += 1
-            text = f"the driver gave {measured}; {len(self._robot.measured)} finite numbers are needed"
-            self.events.tell(EventKind.REJECTED, now_ns, text, "invalid measurement")
+        if plan is not None:
+            self._statistics.plan_age_ms.add(plan_age_ns * 1e-6)
+        self._take_measurement(measured, reading, now_ns)
 
     def take_in(self, now_ns: int) -> None:
         """Plans and stops that have come; in lock-step, wait for the plan that answers this observation when one is due."""
@@ -173,47 +150,35 @@ class _PlantNode:
             self._await_answer(now_ns)
 
     def command(self, now_ns: int) -> Array:
-        """The command of this tick: of the mode, within slew, then through the gate."""
+        """The command of this tick: of the mode, through the gate."""
         change = self._ladder.step(now_ns)
         if change is not None:
             self._enter(change)
-        wanted = self._wanted(now_ns)
-        asked = limited(wanted, self._command, self._limits)
-        self._limited_ticks += asked is not wanted and bool((asked != wanted).any())
+        asked = self._asked(now_ns)
         command, reasons = gate(asked, self._command, self._limits)
         if reasons:
-            self._interventions += 1
-            text = f"command changed by the safety gate: {', '.join(reasons)}"
-            self.events.tell(EventKind.SAFETY, now_ns, text, "safety", {"asked": str(asked), "sent": str(command)})
+            self._count_gated(reasons, asked, command, now_ns)
         self._command = command
         self._finish_tick()
         return command
 
-    def summary(self, overruns: int) -> PlantSummary:
+    def close(self) -> None:
+        """Say the last words."""
+        self._tell(is_last=True)
+
+    def summary(self) -> PlantSummary:
         """The whole run."""
-        ticks = self._sequence + 1
-        return PlantSummary(
-            robot=self._robot.name,
-            duration_s=ticks * self._tick_s if ticks else 0.0,
-            ticks=ticks,
-            overruns=overruns,
-            mode_changes=tuple(
-                {
-                    "time_s": (c.time_ns - self._start_ns) * 1e-9,
-                    "from": c.before.name,
-                    "to": c.after.name,
-                    "reason": c.reason,
-                }
-                for c in self._changes
-            ),
-            mode_s={mode.name: n * self._tick_s for mode, n in sorted(self._mode_ticks.items())},
-            plan_age_ms=self._plan_age_ms.percentiles(),
-            tick_time_us=self._tick_time_us.percentiles(),
-            rejected_plans={reason.value: n for reason, n in sorted(self._ladder.acceptance.rejected.items())},
-            limited_ticks=self._limited_ticks,
-            safety_interventions=self._interventions,
-            invalid_measurements=self._invalid,
-        )
+        return self._statistics.summary(self._robot.name, self._start_ns, self._tick_s, self._clock.overruns)
+
+    def _take_measurement(self, measured: Array, reading: object, now_ns: int) -> None:
+        fault = self._check.fault_of(measured)
+        self._is_sound = not fault
+        if self._is_sound:
+            self._measured = measured
+            self._ladder.measured(now_ns)
+            return
+        self._statistics.invalid += 1
+        self.events.tell(EventKind.REJECTED, now_ns, f"the driver gave {reading}; {fault}", "invalid measurement")
 
     def _accept(self, messages: Sequence[Message], now_ns: int) -> None:
         for message in messages:
@@ -242,36 +207,48 @@ class _PlantNode:
                 self._link.send(self._observation)
 
     def _enter(self, change: ModeChange) -> None:
-        self._changes.append(change)
+        self._statistics.changed(change)
+        self._slide_until_ns = change.time_ns + _SLIDE_NS
         plan = self._ladder.plan
-        self._hold_state = None if plan is None else plan.trajectory.at(change.time_ns)[0]
+        self._hold.begin(None if plan is None else plan.trajectory.at(change.time_ns)[0])
         details = {"from": change.before.name, "to": change.after.name, "reason": change.reason}
         text = f"{change.before.name} -> {change.after.name}: {change.reason}"
         self.events.tell(EventKind.MODE_CHANGE, change.time_ns, text, details=details)
 
-    def _wanted(self, now_ns: int) -> Array:
-        """What the mode asks for, before any limit but the range."""
+    def _asked(self, now_ns: int) -> Array:
+        """What the mode asks for."""
         mode, plan = self._ladder.mode, self._ladder.plan
-        self._made_by = (0, 0, 0)
+        self._followed = None
         if mode is Mode.E_STOP:
             return np.asarray(np.clip(0.0, self._limits.lower, self._limits.upper))
         if mode is Mode.HOLD or plan is None or self._measured is None:
-            return self._hold()
-        self._made_by = (plan.epoch, plan.sequence, now_ns - plan.observed_ns)
-        self._plan_age_ms.add(self._made_by[2] * 1e-6)
+            return self._hold.command(self._measured)
+        self._followed = plan
         return self._tracker.command(plan.trajectory, plan.gains, now_ns, self._measured)
 
-    def _hold(self) -> Array:
-        if self._hold_state is None or self._measured is None:
-            return self._robot.neutral
-        state = self._hold_state.copy()
-        state[self._robot.measured_indices] = self._measured
-        return np.asarray(self._robot.hold(state, self._hold_state))
+    def _count_gated(self, reasons: tuple[str, ...], asked: Array, command: Array, now_ns: int) -> None:
+        """A slide from one source of commands to another is normal operation; all else that the gate changes is not.
+
+        A hold law that catches the robot may ask for any jump; a new controller comes only out of HOLD.
+        """
+        if reasons == ("slew",) and (self._ladder.mode is Mode.HOLD or now_ns < self._slide_until_ns):
+            self._statistics.limited_ticks += 1
+            return
+        self._statistics.interventions += 1
+        text = f"command changed by the safety gate: {', '.join(reasons)}"
+        self.events.tell(EventKind.SAFETY, now_ns, text, "safety", {"asked": str(asked), "sent": str(command)})
 
     def _finish_tick(self) -> None:
-        self._mode_ticks[self._ladder.mode] += 1
-        for event in self.events.drain():
-            self._link.send(event)
-        self._tick_time_us.add((time.monotonic_ns() - self._started_wall_ns) * 1e-3)
+        self._statistics.ticks += 1
+        self._statistics.mode_ticks[self._ladder.mode] += 1
+        self._tell(is_last=False)
+        self._statistics.tick_time_us.add((time.monotonic_ns() - self._started_wall_ns) * 1e-3)
         if self._sequence % _COLLECT_EVERY == 0:
             collect_young()
+
+    def _tell(self, is_last: bool) -> None:
+        for event in self.events.drain():
+            self._link.send(event)
+        totals = self._statistics.totals(self._now_ns, self._clock.overruns, is_last)
+        if totals is not None:
+            self._link.send(totals)

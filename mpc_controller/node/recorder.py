@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, final
 
 from mpc_controller.bus.frame import WireError
-from mpc_controller.bus.frame_link import FrameLink
+from mpc_controller.bus.frame_link import PeerEnd
 from mpc_controller.bus.recording import RecordingWriter
 
 _WAIT_S: Final = 0.1
@@ -27,7 +27,7 @@ class RecorderSummary:
     duration_s: float
 
 
-def record(link: FrameLink, path: Path, metadata: Mapping[str, str], stop: Callable[[], bool]) -> RecorderSummary:
+def record(link: PeerEnd, path: Path, metadata: Mapping[str, str], stop: Callable[[], bool]) -> RecorderSummary:
     """Record until `stop()`; what had come by then is still written.
 
     The link must hear all kinds, and all of each. Raises RecordingError when the file can't be written.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -15,25 +15,15 @@ from mpc_controller.bus.recording import read_recording
 from mpc_controller.node.controller import Controller
 from mpc_controller.node.controller_node import ControllerOptions, control_job
 from mpc_controller.node.error import NodeError
+from mpc_controller.node.observed import is_restart, refusal
+from mpc_controller.node.plan_difference import Difference, differences
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers.solution import Residuals, Solution, Status
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
 from mpc_controller.solvers.trajectory import Trajectory
 
-# Times of the wall clock, and the name that the solver was given.
-_NOT_COMPARED = ("solve_time_ns", "loop_time_ns", "deadline_missed", "solver")
 _NAMED = 20  # differences told one by one
-
-
-@final
-@dataclass(frozen=True)
-class Difference:
-    """A field of a plan that came out otherwise, by at most `largest` (inf where it is no number or of another shape)."""
-
-    epoch: int
-    sequence: int
-    field: str
-    largest: float
+_DIGITS = 20  # of the largest sequence
 
 
 @final
@@ -66,17 +56,19 @@ def replay(
 ) -> ReplayReport:
     """Run every recorded epoch through a fresh Controller, which plans for the observations that it planned for then.
 
-    Solves that the deadline had cut count as failed here too; the rest must be the same to the last bit, as long as machine,
-    versions and libraries are. Raises NodeError when there are no plans to compare with, or another robot's or task's.
+    A plant may have started again within the recording: an epoch belongs to the run of the plant that its first plan was made
+    in. Solves that the deadline had cut count as failed here too; the rest must be the same to the last bit, as long as
+    machine, versions and libraries are. Raises NodeError when there are no plans to compare with, or another robot's or task's.
     """
     stream = list(messages)
     plans = _by_epoch(stream)
     _check(plans, robot, task)
+    runs = _runs_of_epochs(stream, robot)
     scripted = _ScriptedSolver(solver)
     job = control_job(robot, task, scripted, options or ControllerOptions())
     comparison = _Comparison()
     for epoch, recorded in plans.items():
-        _replay_epoch(Controller(job, epoch), scripted, stream, recorded, _lost(stream, epoch), comparison)
+        _replay_epoch(Controller(job, epoch), scripted, runs[epoch], recorded, _lost(stream, epoch), comparison)
     return comparison.report()
 
 
@@ -85,7 +77,7 @@ def _replay_epoch(
     solver: _ScriptedSolver,
     stream: Sequence[Message],
     recorded: dict[int, Plan],
-    lost: set[int],
+    lost: Sequence[tuple[int, int]],
     comparison: _Comparison,
 ) -> None:
     """From the observation that the first plan answers to the one that the last does."""
@@ -95,7 +87,7 @@ def _replay_epoch(
     started = False
     for message in stream:
         started = started or (isinstance(message, Observation) and message.sequence == first)
-        if not started or (isinstance(message, Observation) and message.sequence in lost):
+        if not started or (isinstance(message, Observation) and any(a <= message.sequence <= b for a, b in lost)):
             continue
         controller.accept(message)
         if isinstance(message, Observation) and message.sequence in remaining:
@@ -115,12 +107,31 @@ def _by_epoch(stream: Sequence[Message]) -> dict[int, dict[int, Plan]]:
     return result
 
 
-def _lost(stream: Sequence[Message], epoch: int) -> set[int]:
-    """Observations that the recorder has and the controller said it had not."""
-    result: set[int] = set()
+def _runs_of_epochs(stream: Sequence[Message], robot: Robot) -> dict[int, list[Message]]:
+    """For every epoch the messages of the run of the plant in which its first plan came: from one start of the plant to the
+    next, as its controller noticed it."""
+    result: dict[int, list[Message]] = {}
+    run: list[Message] = []
+    last: Observation | None = None
     for message in stream:
-        if isinstance(message, Event) and message.details.get("epoch") == str(epoch) and "first_lost" in message.details:
-            result.update(range(int(message.details["first_lost"]), int(message.details["last_lost"]) + 1))
+        if isinstance(message, Observation) and refusal(message, robot) is None:
+            if last is not None and is_restart(message, last):
+                run = []
+            last = message
+        run.append(message)
+        if isinstance(message, Plan):
+            result.setdefault(message.epoch, run)
+    return result
+
+
+def _lost(stream: Sequence[Message], epoch: int) -> list[tuple[int, int]]:
+    """The first and the last of observations that the recorder has and the controller said it had not."""
+    result = []
+    for message in stream:
+        if isinstance(message, Event) and message.source == "controller" and message.details.get("epoch") == str(epoch):
+            first, last = (message.details.get(name, "") for name in ("first_lost", "last_lost"))
+            if first.isdecimal() and last.isdecimal() and len(first) <= len(last) <= _DIGITS:
+                result.append((int(first), int(last)))
     return result
 
 
@@ -150,42 +161,23 @@ class _Comparison:
         missing = plans[-1].sequence - len(plans)
         if missing:
             self._incomplete.append(f"epoch {epoch}: {missing} of {plans[-1].sequence} plans are not in the recording")
-        there = {m.sequence for m in stream if isinstance(m, Observation)}
-        wanted = set(range(plans[0].answers_sequence, plans[-1].answers_sequence + 1))
-        if wanted - there:
-            self._incomplete.append(f"epoch {epoch}: {len(wanted - there)} observations are not in the recording")
+        first, last = plans[0].answers_sequence, plans[-1].answers_sequence
+        there = {m.sequence for m in stream if isinstance(m, Observation) and first <= m.sequence <= last}
+        missing = last - first + 1 - len(there)
+        if missing:
+            self._incomplete.append(f"epoch {epoch}: {missing} observations are not in the recording")
 
     def add(self, recorded: Plan, replayed: Plan) -> None:
         if recorded.status == Status.DEADLINE:
             self._cut += 1
             return
         self._plans += 1
-        differences = [d for name in _compared() if (d := _difference(recorded, replayed, name)) is not None]
-        self._identical += not differences
-        self._differences += differences[: max(0, _NAMED - len(self._differences))]
+        found = differences(recorded, replayed)
+        self._identical += not found
+        self._differences += found[: max(0, _NAMED - len(self._differences))]
 
     def report(self) -> ReplayReport:
         return ReplayReport(self._plans, self._identical, tuple(self._differences), self._cut, tuple(self._incomplete))
-
-
-def _compared() -> list[str]:
-    return [f.name for f in fields(Plan) if f.name not in _NOT_COMPARED]
-
-
-def _difference(recorded: Plan, replayed: Plan, name: str) -> Difference | None:
-    a, b = getattr(recorded, name), getattr(replayed, name)
-    if not isinstance(a, np.ndarray):
-        return None if a == b else Difference(recorded.epoch, recorded.sequence, name, _distance(a, b))
-    if a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype == np.float64):
-        return None
-    largest = float(np.max(np.abs(a - b))) if a.shape == b.shape else np.inf
-    return Difference(recorded.epoch, recorded.sequence, name, largest)
-
-
-def _distance(a: Any, b: Any) -> float:
-    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        return max((abs(a[k] - b[k]) for k in a), default=0.0)
-    return float(abs(a - b)) if isinstance(a, int | float) and isinstance(b, int | float) else np.inf
 
 
 @final

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import casadi as ca
 
-from mpc_controller.problem.cost import ProblemError
+from mpc_controller.problem.cost import ProblemError, TermFunction, evaluated
 from mpc_controller.problem.stage import Stage
 
 
@@ -18,7 +18,8 @@ from mpc_controller.problem.stage import Stage
 class Soft:
     """A violation e ≥ 0 is allowed at the price l1·e + ½ l2·e² per grid point (exact penalty where l1 exceeds the multiplier).
 
-    The prices become the run-time parameters `soft_l1.<constraint>` and `soft_l2.<constraint>`.
+    The prices become the run-time parameters `soft_l1.<constraint>` and `soft_l2.<constraint>`, which stay finite and at least
+    0. Here one of them is above 0; at run time both may be set to 0, which switches the constraint off.
     """
 
     l1: float
@@ -32,14 +33,14 @@ class Soft:
 @final
 @dataclass(frozen=True)
 class Constraint:
-    """lower ≤ g(x, u, p, ref) ≤ upper, row by row; ±inf where one side is free.
+    """lower ≤ g(x, u, p, ref) ≤ upper, row by row; ±inf where one side is free. `function` gives g.
 
     Bounds become the run-time parameters `lower.<name>[i]` and `upper.<name>[i]`. A constraint that involves controls holds
     at k = 0..N−1; one on states alone at k = 1..N, as x₀ is given.
     """
 
     name: str
-    expression: Callable[[Stage], ca.SX]
+    function: TermFunction
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     soft: Soft | None = None
@@ -53,6 +54,10 @@ class Constraint:
             if math.isnan(low) or math.isnan(high) or low > high or low == math.inf or high == -math.inf:
                 raise ProblemError(f"constraint '{self.name}' row {i}: bounds [{low}, {high}] are reversed or not numbers")
 
+    def expression(self, stage: Stage) -> ca.SX:
+        """g (n, 1) at a stage."""
+        return evaluated(f"constraint '{self.name}'", self.function, stage)
+
 
 def control_bounds(lower: Sequence[float], upper: Sequence[float], name: str = "control") -> Constraint:
     """lower ≤ u ≤ upper for all controls."""
@@ -62,12 +67,14 @@ def control_bounds(lower: Sequence[float], upper: Sequence[float], name: str = "
 def state_bounds(
     indices: Sequence[int], lower: Sequence[float], upper: Sequence[float], name: str, soft: Soft | None = None
 ) -> Constraint:
-    """lower ≤ x[indices] ≤ upper."""
+    """lower ≤ x[indices] ≤ upper; an index that the state does not have is an error of the problem that is made with it."""
     chosen = list(indices)
-    return Constraint(
-        name,
-        lambda stage: ca.vertcat(*(stage.x[i] for i in chosen)),
-        tuple(map(float, lower)),
-        tuple(map(float, upper)),
-        soft,
-    )
+
+    def entries(stage: Stage) -> ca.SX:
+        nx = stage.x.shape[0]
+        outside = [i for i in chosen if not 0 <= i < nx]
+        if outside:
+            raise ProblemError(f"constraint '{name}': no state {outside[0]}; the model has {nx}, 0 to {nx - 1}")
+        return ca.vertcat(*(stage.x[i] for i in chosen))
+
+    return Constraint(name, entries, tuple(map(float, lower)), tuple(map(float, upper)), soft)

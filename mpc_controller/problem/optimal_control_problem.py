@@ -12,8 +12,8 @@ import casadi as ca
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.model.dynamics import Dynamics, has_foreign_derivatives
-from mpc_controller.model.integrators import Integrator
+from mpc_controller.model.dynamics import Dynamics
+from mpc_controller.model.integrators import Integrator, has_foreign_linearization
 from mpc_controller.model.parameters import Parameter, Parameters
 from mpc_controller.problem.constraint import Constraint
 from mpc_controller.problem.cost import Cost, LeastSquares, ProblemError, cost_expression
@@ -73,14 +73,19 @@ class OptimalControlProblem:
     def parameters(self) -> Parameters:
         """Everything that may change at run time, with nominal values: of the dynamics, then extra ones, then the
         weights `weight.<cost>[i]`, then the bounds `lower.<constraint>[i]`, `upper.<constraint>[i]` and, of soft
-        constraints, the prices `soft_l1.<constraint>`, `soft_l2.<constraint>`."""
+        constraints, the prices `soft_l1.<constraint>`, `soft_l2.<constraint>`.
+
+        Weights and prices are finite and at least 0; both prices 0 switch a soft constraint off. Of all parameters, bounds
+        alone may be infinite."""
         table: list[Parameter] = []
         for cost in (*self.path_costs, *self.terminal_costs):
             if isinstance(cost, LeastSquares):
                 table += [Parameter(f"weight.{cost.name}[{i}]", w, "", lower=0.0) for i, w in enumerate(cost.weights)]
         for constraint in (*self.path_constraints, *self.terminal_constraints):
             for side, bounds in (("lower", constraint.lower), ("upper", constraint.upper)):
-                table += [Parameter(f"{side}.{constraint.name}[{i}]", b, "") for i, b in enumerate(bounds)]
+                table += [
+                    Parameter(f"{side}.{constraint.name}[{i}]", b, "", may_be_infinite=True) for i, b in enumerate(bounds)
+                ]
             if constraint.soft:
                 table.append(Parameter(f"soft_l1.{constraint.name}", constraint.soft.l1, "", lower=0.0))
                 table.append(Parameter(f"soft_l2.{constraint.name}", constraint.soft.l2, "", lower=0.0))
@@ -97,7 +102,8 @@ class OptimalControlProblem:
         p, r, dt = ca.SX.sym("p", len(self.parameters)), ca.SX.sym("r", self.nr), ca.SX.sym("dt")
         stage = self.stage(x, u, p, r)
         expressions = [self.integrator.step(self.dynamics, x, u, p[: self.dynamics.np], dt)]
-        if has_foreign_derivatives(self.dynamics):
+        foreign = has_foreign_linearization(self.integrator, self.dynamics)
+        if foreign:
             expressions += self.integrator.linearize(self.dynamics, x, u, p[: self.dynamics.np], dt)
         expressions += [cost_expression(cost, stage) for cost in (*self.path_costs, *self.terminal_costs)]
         constraints = (*self.path_constraints, *self.terminal_constraints)
@@ -108,7 +114,7 @@ class OptimalControlProblem:
                 self.N,
                 self.dynamics.manifold,
                 type(self.dynamics).__qualname__,
-                self.integrator,
+                type(self.integrator).__qualname__ if foreign else self.integrator,
                 self.parameters.names,
                 [(c.name, type(c).__name__) for c in (*self.path_costs, *self.terminal_costs)],
                 (len(self.path_costs), len(self.path_constraints)),
@@ -122,23 +128,24 @@ class OptimalControlProblem:
         x, u = ca.SX.sym("x", self.dynamics.nx), ca.SX.sym("u", self.dynamics.nu)
         p, r = ca.SX.sym("p", len(self.parameters)), ca.SX.sym("r", self.nr)
         stage = self.stage(x, u, p, r)
-        for cost in (*self.path_costs, *self.terminal_costs):
-            value = cost_expression(cost, stage)
-            expected = len(cost.weights) if isinstance(cost, LeastSquares) else 1
-            if value.shape != (expected, 1):
+        own = {symbol.element_hash() for symbol in ca.symvar(ca.vertcat(x, u, p, r))}
+
+        def check(term: str, value: ca.SX, rows: int, *, terminal: bool) -> None:
+            if value.shape != (rows, 1):
+                raise ProblemError(f"problem '{self.name}': {term} gives shape {value.shape}; expected ({rows}, 1)")
+            foreign = [symbol.name() for symbol in ca.symvar(value) if symbol.element_hash() not in own]
+            if foreign:
                 raise ProblemError(
-                    f"problem '{self.name}': cost '{cost.name}' gives shape {value.shape}; expected ({expected}, 1)"
+                    f"problem '{self.name}': {term} uses the symbols {foreign}, which are not of the stage; "
+                    "it may use its x, u, parameters and reference"
                 )
-            if cost in self.terminal_costs and ca.depends_on(value, u):
-                raise ProblemError(f"problem '{self.name}': terminal cost '{cost.name}' uses controls; there are none at N")
-        for constraint in (*self.path_constraints, *self.terminal_constraints):
-            value = constraint.expression(stage)
-            if value.shape != (len(constraint.lower), 1):
-                raise ProblemError(
-                    f"problem '{self.name}': constraint '{constraint.name}' gives shape {value.shape}; "
-                    f"its bounds have {len(constraint.lower)} rows"
-                )
-            if constraint in self.terminal_constraints and ca.depends_on(value, u):
-                raise ProblemError(
-                    f"problem '{self.name}': terminal constraint '{constraint.name}' uses controls; there are none at N"
-                )
+            if terminal and ca.depends_on(value, u):
+                raise ProblemError(f"problem '{self.name}': terminal {term} uses controls; there are none at N")
+
+        for costs, terminal in ((self.path_costs, False), (self.terminal_costs, True)):
+            for cost in costs:
+                rows = len(cost.weights) if isinstance(cost, LeastSquares) else 1
+                check(f"cost '{cost.name}'", cost_expression(cost, stage), rows, terminal=terminal)
+        for constraints, terminal in ((self.path_constraints, False), (self.terminal_constraints, True)):
+            for c in constraints:
+                check(f"constraint '{c.name}'", c.expression(stage), len(c.lower), terminal=terminal)

@@ -16,7 +16,7 @@ from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.robot import Task
 
 FORCE_LIMIT = 20.0  # N
-TRACK_LIMIT = 1.1  # m; the rail itself ends at 1.3 m
+TRACK_LIMIT = 1.0  # m; the rail itself ends at 1.3 m
 # Fine where the plan is flown, coarse further out: 1.4 s see a whole swing of the pole (period 1.3 s).
 _GRID = (0.02,) * 20 + (0.05,) * 20
 _STEP_SIZE, _STEP_PERIOD = 0.4, 4.0  # m, s
@@ -78,7 +78,7 @@ def _problem(dynamics: Dynamics) -> OptimalControlProblem:
         terminal_costs=(LeastSquares("final_state", lambda s: s.x - ca.vertcat(s.reference, 0, 0), weights),),
         path_constraints=(
             control_bounds((-FORCE_LIMIT,), (FORCE_LIMIT,)),
-            state_bounds((0,), (-TRACK_LIMIT,), (TRACK_LIMIT,), "track", Soft(l1=200.0, l2=2e4)),
+            state_bounds((0,), (-TRACK_LIMIT,), (TRACK_LIMIT,), "track", Soft(l1=10.0, l2=1000.0)),
         ),
         reference_names=("position", "angle"),
     )

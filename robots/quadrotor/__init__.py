@@ -40,6 +40,7 @@ def robot() -> Robot:
         },
         default_task="figure-eight",
         hold=hover_in_place(dynamics),
+        passive_without_plan=True,
         measurement_std=np.array([1e-3] * 3 + [2e-3] * 3 + [1e-2] * 3 + [2e-2] * 3),
         process_std=np.array([1e-4] * 3 + [1e-4] * 3 + [0.1] * 3 + [0.5] * 3 + [1e-3] * 4),
         disturbance_std=np.array([2.0] * 3 + [5.0] * 3),

@@ -29,7 +29,7 @@ def plan(
         robot="slider",
         model_hash="hash",
         epoch=1,
-        sequence=k // TICKS_A_PLAN + 1,
+        sequence=k + 1,
         answers_sequence=k,
         start_ns=start,
         valid_until_ns=start + 10**8,

@@ -81,6 +81,11 @@ def test_misses_and_failures_are_counted_with_plans_that_came_without_arrays(rob
     assert (summary["plans"], summary["failed_solves"], summary["deadline_misses"]) == (23, 2, 1)
 
 
+def test_a_plan_that_was_sent_twice_counts_once(robot):
+    again = [m for m in flight(lambda t: 0.1, ticks=100) for _ in range(2)]
+    assert summary_of(again, robot)["plans"] == 20
+
+
 def test_mode_changes_come_with_time_and_reason(robot):
     messages = [observation(0, Mode.HOLD), *(observation(k) for k in (1, 2, 3)), observation(4, Mode.STALE_PLAN), plan(0)]
     messages.append(event(EventKind.MODE_CHANGE, 0, "HOLD -> NOMINAL: fresh plan", reason="fresh plan"))
@@ -92,7 +97,20 @@ def test_mode_changes_come_with_time_and_reason(robot):
     ]
 
 
-def test_safety_interventions_are_the_gates_own_last_count(robot):
+def test_safety_interventions_and_limited_ticks_are_the_plants_own_last_totals(robot):
+    messages = [observation(0)]
+    messages += [
+        event(EventKind.SAFETY, 0, "slew", 1, safety_interventions="1", limited_ticks="2"),
+        event(EventKind.SAFETY, 1, "slew", 9),
+        event(EventKind.INFO, 600, "totals", safety_interventions="12", limited_ticks="31"),
+        event(EventKind.MODE_CHANGE, 601, "HOLD"),
+    ]
+    summary = summary_of(messages, robot)
+    assert (summary["safety_interventions"], summary["limited_ticks"]) == (12, 31)
+    assert "31  ticks at the slew limit, into or out of a hold" in format_table(summary)
+
+
+def test_safety_interventions_of_a_plant_without_totals_are_the_gates_last_count(robot):
     messages = [observation(0), event(EventKind.SAFETY, 0, "slew", 1), event(EventKind.SAFETY, 600, "range", 7)]
     assert summary_of(messages, robot)["safety_interventions"] == 7
 

@@ -13,8 +13,9 @@ import pytest
 
 from mpc_controller.bus.endpoints import Endpoints
 from mpc_controller.bus.fake_link import FakeBus
-from mpc_controller.bus.frame_link import FrameLink
-from mpc_controller.bus.messages import EStop, Event, EventKind, Message
+from mpc_controller.bus.frame_link import PeerEnd, PlantEnd
+from mpc_controller.bus.link import Link
+from mpc_controller.bus.messages import EStop, Message
 from mpc_controller.bus.zmq_link import PeerLink, PlantLink
 
 PATIENCE_S = 20.0
@@ -24,38 +25,41 @@ T = TypeVar("T")
 class Bus:
     """Makes links and closes them; `meet` waits until two of them hear each other."""
 
-    def __init__(self, plant: Callable[[], FrameLink], peer: Callable[..., FrameLink]) -> None:
+    def __init__(self, plant: Callable[[], PlantEnd], peer: Callable[..., PeerEnd]) -> None:
         self._stack = contextlib.ExitStack()
         self._plant, self._peer = plant, peer
 
-    def plant_link(self) -> FrameLink:
+    def plant_link(self) -> PlantEnd:
         return self._stack.enter_context(self._plant())
 
-    def peer_link(self, **options: Any) -> FrameLink:
+    def peer_link(self, **options: Any) -> PeerEnd:
         return self._stack.enter_context(self._peer(**options))
 
     def close(self) -> None:
         self._stack.close()
 
 
-def meet(plant: FrameLink, *peers: FrameLink) -> None:
-    """Every peer has heard from the plant and been heard by it; all queues are empty afterwards."""
-    for number, peer in enumerate(peers):
-        mark = f"meet {number}"
+def meet(plant: PlantEnd, *peers: PeerEnd) -> None:
+    """Every peer has heard from the plant and been heard by it; all queues are empty afterwards. Peers must hear EStops."""
+    marks = [EStop(1000 + number) for number in range(len(peers))]
+    ends = [EStop(2000 + number) for number in range(len(peers))]
+    for peer, mark in zip(peers, marks, strict=True):
         wait_until(lambda peer=peer, mark=mark: _is_heard(plant, peer, mark))  # type: ignore[misc]
-    for link in (plant, *peers):
-        while link.receive(0.05):
-            pass
+    for peer, end in zip(peers, ends, strict=True):
+        peer.send(end)
+    gather(plant.receive, lambda so_far: all(end in so_far for end in ends))
+    plant.send(EStop(3000))
+    for peer in peers:
+        gather(peer.receive, lambda so_far: EStop(3000) in so_far)
 
 
-def _is_heard(plant: FrameLink, peer: FrameLink, mark: str) -> bool:
-    peer.send(Event(EventKind.INFO, 0, "test", mark))
-    peer.send(EStop(0, clear=True))  # for peers that subscribe to this kind only
-    heard = bool(plant.receive(0.01))  # repeats what it hears
-    return heard and bool(peer.receive(0.01))
+def _is_heard(plant: PlantEnd, peer: PeerEnd, mark: EStop) -> bool:
+    peer.send(mark)
+    plant.receive(0.01)  # repeats what it hears
+    return mark in peer.receive(0.01)
 
 
-def receive_all(link: FrameLink, count: int) -> list[Message]:
+def receive_all(link: Link, count: int) -> list[Message]:
     """The next `count` messages, however they are split over calls."""
     messages = gather(link.receive, lambda so_far: len(so_far) >= count)
     assert len(messages) == count
@@ -109,7 +113,3 @@ def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bus]:
         result = Bus(lambda: PlantLink(endpoints), lambda **options: PeerLink(endpoints, **options))
     yield result
     result.close()
-
-
-def names(messages: Sequence[Message]) -> list[str]:
-    return [type(m).__name__ for m in messages]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -35,6 +36,7 @@ OBSERVATION = Observation(
     plan_age_ns=20_000_000,
     latency_ns=-1,
     lock_step=True,
+    plan_period_ns=10_000_000,
 )
 
 PLAN = Plan(
@@ -94,6 +96,17 @@ def plan(sequence: int) -> Plan:
     return dataclasses.replace(PLAN, sequence=sequence)
 
 
+def plan_of(n: int, nx: int, nu: int, ndx: int) -> Plan:
+    """A plan of any size."""
+    states, controls, gains = np.ones((n + 1, nx)), np.ones((n, nu)), np.ones((n, nu, ndx))
+    return dataclasses.replace(PLAN, times=np.arange(n + 1), states=states, controls=controls, gains=gains)
+
+
+def names(messages: Sequence[Message]) -> list[str]:
+    """The classes of messages."""
+    return [type(m).__name__ for m in messages]
+
+
 def assert_same(actual: Message, expected: Message) -> None:
     """Same class, same fields, arrays equal in type, shape and every bit of meaning (NaN equals NaN)."""
     assert type(actual) is type(expected)
@@ -145,6 +158,7 @@ messages = st.one_of(
         int64,
         int64,
         st.booleans(),
+        int64,
     ),
     plans(),
     st.builds(Truth, uint64, int64, vectors),

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from mpc_controller.bus import wire_pb2 as wire
 from mpc_controller.bus.codec import STREAMS, decode, encode, kind_of
 from mpc_controller.bus.frame import Kind, WireError, prefix, unwrap, wrap
-from mpc_controller.bus.messages import Message, Observation
-from tests.bus.examples import EXAMPLES, FAILED_PLAN, OBSERVATION, PLAN, assert_same, messages
+from mpc_controller.bus.messages import Message, Observation, Plan
+from tests.bus.absurd import payloads
+from tests.bus.examples import EXAMPLES, FAILED_PLAN, OBSERVATION, PLAN, assert_same, messages, plan_of
 
 
 @given(messages)
@@ -26,10 +27,26 @@ def test_equal_messages_have_equal_frames(message: Message) -> None:
     assert encode(decode(encode(message))) == encode(message)
 
 
-@given(st.binary(max_size=200), st.sampled_from(Kind))
-def test_no_payload_raises_anything_but_a_wire_error(payload: bytes, kind: Kind) -> None:
+@given(st.sampled_from(Kind), st.binary(max_size=200))
+def test_any_bytes_after_a_good_header_give_a_message_or_a_wire_error(kind: Kind, payload: bytes) -> None:
     with contextlib.suppress(WireError):
-        decode(wrap(kind, payload))
+        assert kind_of(type(decode(wrap(kind, payload)))) is kind
+
+
+@given(st.sampled_from(Kind).flatmap(lambda kind: st.tuples(st.just(kind), payloads(kind))))
+def test_any_fields_after_a_good_header_give_a_message_or_a_wire_error(case: tuple[Kind, bytes]) -> None:
+    kind, payload = case
+    with contextlib.suppress(WireError):
+        assert kind_of(type(decode(wrap(kind, payload)))) is kind
+
+
+@given(*[st.sampled_from([0, 1, 2, 2**31, 2**32 - 1])] * 4, st.integers(0, 3))
+def test_no_sizes_make_a_trajectory_of_arrays_that_are_not_there(n: int, nx: int, nu: int, ndx: int, times: int) -> None:
+    payload = wire.Plan(intervals=n, nx=nx, nu=nu, ndx=ndx, times_ns=range(times)).SerializeToString()
+    with contextlib.suppress(WireError):
+        decoded = decode(wrap(Kind.PLAN, payload))
+        assert isinstance(decoded, Plan)
+        assert (n, nx, nu, ndx, times) == (0, 0, 0, 0, 0)
 
 
 @given(st.sampled_from(sorted(EXAMPLES)), st.data())
@@ -76,6 +93,7 @@ def test_bytes_behind_the_payload_are_rejected() -> None:
     [
         ("intervals", 3, r"3 intervals has 3 times; expected 4"),
         ("intervals", 0, r"0 intervals has 3 times; expected 0"),
+        ("nx", 0, r"2 intervals has nx, nu, ndx = 0, 1, 2; expected at least 1 each"),
         ("nx", 3, r"states \(N\+1, nx\) has 6 entries; its sizes \(3, 3\) ask for 9"),
         ("nu", 2, r"controls \(N, nu\) has 2 entries"),
         ("ndx", 2**32 - 1, r"gains \(N, nu, ndx\) has 4 entries"),
@@ -87,6 +105,45 @@ def test_sizes_that_do_not_fit_the_arrays_are_rejected(field: str, value: int, t
     with pytest.raises(WireError, match=text) as caught:
         decode(wrap(Kind.PLAN, payload.SerializeToString()))
     assert caught.value.reason == "shape"
+
+
+def test_a_plan_without_a_trajectory_has_no_sizes() -> None:
+    largest = 2**32 - 1
+    with pytest.raises(WireError, match=r"0 intervals has nx, nu, ndx = 0, 4294967295, 4294967295; expected zeros") as caught:
+        decode(wrap(Kind.PLAN, wire.Plan(nu=largest, ndx=largest).SerializeToString()))
+    assert caught.value.reason == "shape"
+    failed = decode(encode(FAILED_PLAN))
+    assert isinstance(failed, Plan)
+    assert [a.shape for a in (failed.times, failed.states, failed.controls, failed.gains)] == [(0,), (0, 0), (0, 0), (0, 0, 0)]
+
+
+def test_a_plan_of_many_small_fields_is_refused_before_it_is_parsed() -> None:
+    entries = wire.Plan(tracking={f"error {i}": 1.0 for i in range(10_000)}).SerializeToString()
+    for payload in (entries, b"\x72\x00" * 40_000, b"\x71" + bytes(8) + entries, b"\x08\x01\x75" + bytes(4) + entries):
+        with pytest.raises(WireError, match=r"payload of \d+ bytes has more than 256 fields; arrays must be packed") as caught:
+            decode(wrap(Kind.PLAN, payload))
+        assert caught.value.reason == "shape"
+
+
+@pytest.mark.parametrize("broken", [b"\x0b", b"\xff" * 20, b"\x08"], ids=["group", "number without end", "cut"])
+def test_a_large_payload_that_is_no_protobuf_message_is_refused(broken: bytes) -> None:
+    large = wire.Plan(disturbance=[0.0] * 10_000).SerializeToString()
+    with pytest.raises(WireError) as caught:
+        decode(wrap(Kind.PLAN, large + broken))
+    assert caught.value.reason == "payload"
+
+
+def test_a_plan_of_the_largest_robot_comes_back() -> None:
+    large = plan_of(50, 60, 30, 60)
+    assert_same(decode(encode(large)), large)
+
+
+def test_a_plan_with_too_many_tracking_errors_is_neither_sent_nor_read() -> None:
+    tracking = {f"error {i}": 1.0 for i in range(65)}
+    with pytest.raises(WireError, match="65 tracking errors; at most 64 are allowed"):
+        encode(dataclasses.replace(PLAN, tracking=tracking))
+    with pytest.raises(WireError, match="65 tracking errors; at most 64 are allowed"):
+        decode(wrap(Kind.PLAN, wire.Plan(tracking=tracking).SerializeToString()))
 
 
 def test_times_that_do_not_ascend_are_rejected() -> None:

@@ -1,4 +1,4 @@
-"""Which frames count."""
+"""Which frames count for a peer."""
 
 from mpc_controller.bus.codec import encode
 from mpc_controller.bus.inbox import Inbox
@@ -7,21 +7,16 @@ from tests.bus.examples import observation, plan
 
 
 def test_of_newest_only_kinds_the_last_frame_counts_and_the_others_are_dropped() -> None:
-    inbox = Inbox(newest_only=(Observation,), from_peers=False)
+    inbox = Inbox(newest_only=(Observation,))
     sent: list[Message] = [observation(1), plan(1), observation(2), EStop(1), observation(3), plan(2), EStop(2)]
-    messages = [message for _, message in inbox.read([encode(m) for m in sent])]
+    messages = inbox.read([encode(m) for m in sent])
     kept = [(type(m), getattr(m, "sequence", 0)) for m in messages]
     assert kept == [(Plan, 1), (EStop, 1), (Observation, 3), (Plan, 2), (EStop, 2)]
     assert (inbox.counts.received, inbox.counts.dropped, inbox.counts.rejected) == (7, 2, 0)
 
 
 def test_an_unreadable_header_does_not_hide_a_good_frame() -> None:
-    inbox = Inbox(newest_only=(Observation,), from_peers=False)
-    pairs = inbox.read([encode(observation(1)), encode(observation(2))[:-1]])
-    assert [message.sequence for _, message in pairs if isinstance(message, Observation)] == [1]
+    inbox = Inbox(newest_only=(Observation,))
+    messages = inbox.read([encode(observation(1)), encode(observation(2))[:-1]])
+    assert [message.sequence for message in messages if isinstance(message, Observation)] == [1]
     assert (inbox.counts.dropped, inbox.counts.rejected) == (0, 1)
-
-
-def test_the_frame_of_every_message_is_given_with_it() -> None:
-    frames = [encode(plan(1)), encode(EStop(1))]
-    assert [frame for frame, _ in Inbox(newest_only=(), from_peers=True).read(frames)] == frames

@@ -6,10 +6,13 @@ import threading
 import pytest
 
 from mpc_controller.bus.codec import encode
-from mpc_controller.bus.endpoints import BusError
+from mpc_controller.bus.endpoints import BusError, Endpoints
+from mpc_controller.bus.frame import Kind, wrap
+from mpc_controller.bus.frame_link import HIGH_WATER_MARK, PLANT_BUDGET
 from mpc_controller.bus.messages import EStop, Event, EventKind, Message, Observation
-from tests.bus.conftest import Bus, gather, meet, names, receive_all, wait_until
-from tests.bus.examples import EXAMPLES, OBSERVATION, PLAN, TRUTH, assert_same, observation, plan
+from mpc_controller.bus.zmq_link import PeerLink, PlantLink
+from tests.bus.conftest import Bus, gather, meet, receive_all, wait_until
+from tests.bus.examples import EXAMPLES, OBSERVATION, PLAN, TRUTH, assert_same, names, observation, plan
 
 END = Event(EventKind.INFO, 1, "test", "end")
 
@@ -55,12 +58,77 @@ def test_a_peer_without_newest_only_gets_all_in_order(bus: Bus) -> None:
     assert peer.counts.dropped == 0
 
 
-def test_the_plant_gets_every_plan(bus: Bus) -> None:
+def test_the_plant_gets_every_plan_that_it_is_in_time_for(bus: Bus) -> None:
     plant, peer = bus.plant_link(), bus.peer_link()
     meet(plant, peer)
     for sequence in range(1, 21):
         peer.send(plan(sequence))
-    assert [getattr(m, "sequence", 0) for m in receive_all(plant, 20)] == list(range(1, 21))
+        assert_same(receive_all(plant, 1)[0], plan(sequence))
+    assert plant.counts.dropped == 0
+
+
+def test_what_the_plant_does_not_act_on_reaches_the_peers_through_it(bus: Bus) -> None:
+    plant, sender, listener = bus.plant_link(), bus.peer_link(), bus.peer_link()
+    meet(plant, sender, listener)
+    spoken = [EXAMPLES[name] for name in ("reference", "parameter update", "event")]
+    for message in (*spoken, EStop(7)):
+        sender.send(message)
+    assert receive_all(plant, 1) == [EStop(7)]
+    for actual, expected in zip(receive_all(listener, 4), [*spoken, EStop(7)], strict=True):
+        assert_same(actual, expected)
+
+
+def test_a_payload_that_only_peers_read_is_refused_by_them(bus: Bus) -> None:
+    plant, sender, listener = bus.plant_link(), bus.peer_link(), bus.peer_link()
+    meet(plant, sender, listener)
+    sender.put(wrap(Kind.PARAMETER_UPDATE, b"\xff"))
+    sender.send(EStop(7))
+    assert receive_all(plant, 1) == [EStop(7)]
+    assert receive_all(listener, 1) == [EStop(7)]
+    assert plant.counts.rejected == 0
+    assert listener.counts.reasons == {"payload": 1}
+
+
+def test_one_call_of_the_plant_takes_in_a_bounded_number_of_frames(bus: Bus) -> None:
+    plant, peer = bus.plant_link(), bus.peer_link()
+    meet(plant, peer)
+    sent, before = 10 * PLANT_BUDGET.frames, plant.counts.received
+    for _ in range(sent):
+        peer.send(END)
+    taken: list[int] = []
+    while sum(taken) < sent:
+        plant.receive(20.0)
+        taken.append(plant.counts.received - before - sum(taken))
+    assert max(taken) <= PLANT_BUDGET.frames
+    assert min(taken) > 0
+
+
+def test_one_call_of_the_plant_takes_in_a_bounded_number_of_bytes(bus: Bus) -> None:
+    plant, peer = bus.plant_link(), bus.peer_link()
+    meet(plant, peer)
+    large = Event(EventKind.INFO, 0, "test", "x" * 60_000)
+    sent, before = 20, plant.counts.received
+    for _ in range(sent):
+        peer.send(large)
+    taken: list[int] = []
+    while sum(taken) < sent:
+        plant.receive(20.0)
+        taken.append(plant.counts.received - before - sum(taken))
+    assert max(taken) <= 1 + PLANT_BUDGET.bytes // 60_000
+
+
+def test_a_peer_that_floods_keeps_no_other_from_being_heard(address: str) -> None:
+    """ZeroMQ takes from every peer in turn, so a stop waits for one frame of the flood, not for all of it."""
+    endpoints = Endpoints.of(address)
+    with PlantLink(endpoints) as plant, PeerLink(endpoints, kinds=(EStop,)) as operator, PeerLink(endpoints) as flooder:
+        meet(plant, operator, flooder)
+        flood = encode(END)
+        before = plant.counts.received
+        for _ in range(HIGH_WATER_MARK):
+            flooder.put(flood)
+        operator.send(EStop(7))
+        assert receive_all(plant, 1) == [EStop(7)]
+        assert plant.counts.received - before < HIGH_WATER_MARK
 
 
 def test_a_peer_hears_only_the_kinds_that_it_asked_for(bus: Bus) -> None:
@@ -98,9 +166,9 @@ def test_bad_frames_are_not_repeated(bus: Bus) -> None:
     plant, peer = bus.plant_link(), bus.peer_link()
     meet(plant, peer)
     peer.put(b"garbage")
-    peer.send(END)
-    assert_same(receive_all(plant, 1)[0], END)
-    assert_same(receive_all(peer, 1)[0], END)
+    peer.send(EStop(7))
+    assert receive_all(plant, 1) == [EStop(7)]
+    assert receive_all(peer, 1) == [EStop(7)]
     assert peer.counts.rejected == 0
 
 
@@ -109,10 +177,10 @@ def test_nobody_but_the_plant_says_what_was_observed(bus: Bus, message: Message)
     plant, peer = bus.plant_link(), bus.peer_link()
     meet(plant, peer)
     peer.send(message)
-    peer.send(END)
-    assert_same(receive_all(plant, 1)[0], END)
+    peer.send(EStop(7))
+    assert receive_all(plant, 1) == [EStop(7)]
     assert plant.counts.reasons == {"kind": 1}
-    assert names(receive_all(peer, 1)) == ["Event"]
+    assert receive_all(peer, 1) == [EStop(7)]
 
 
 def test_receiving_without_a_message_gives_none(bus: Bus) -> None:

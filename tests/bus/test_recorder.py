@@ -1,12 +1,16 @@
 """The recorder's loop keeps everything that is said."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from mpc_controller.bus import wire_pb2 as wire
 from mpc_controller.bus.frame import Kind, wrap
+from mpc_controller.bus.frame_link import PeerEnd
 from mpc_controller.bus.messages import EStop
 from mpc_controller.bus.recording import read_recording
 from mpc_controller.node.recorder import record
-from tests.bus.conftest import Bus, meet
+from tests.bus.conftest import PATIENCE_S, Bus, meet, receive_all
 from tests.bus.examples import EXAMPLES, assert_same
 
 
@@ -14,20 +18,21 @@ def test_everything_said_until_the_stop_is_recorded(bus: Bus, tmp_path: Path) ->
     plant, listener, controller = bus.plant_link(), bus.peer_link(newest_only=()), bus.peer_link()
     meet(plant, listener, controller)
     spoken = [message for message in EXAMPLES.values() for _ in range(20)]
-    stops = 0
+    turns = 0
 
     def stop() -> bool:
-        """Lets the plant speak, then two parties, then ends."""
-        nonlocal stops
-        stops += 1
-        if stops == 1:
+        """Lets the plant speak, then two parties; ends when all of it was heard."""
+        nonlocal turns
+        turns += 1
+        if turns == 1:
             for message in spoken:
                 plant.send(message)
-        if stops == 2:
+        if turns == 2:
             controller.send(EStop(77))
-            plant.receive(20.0)
-        return stops > 5
+            receive_all(plant, 1)
+        return has_heard(len(spoken) + 1)
 
+    has_heard = hearing(listener)
     summary = record(listener, tmp_path / "run.mcap", {"robot": "cartpole"}, stop)
     read = [message for _, message in read_recording(tmp_path / "run.mcap").messages()]
     for actual, expected in zip(read, [*spoken, EStop(77)], strict=True):
@@ -49,7 +54,21 @@ def test_frames_that_cannot_be_read_are_counted(bus: Bus, tmp_path: Path) -> Non
     meet(plant, listener)
     plant.put(b"garbage")
     plant.put(wrap(Kind.PLAN, b"\xff"))
-    turns = iter([False, False, False, True])
-    summary = record(listener, tmp_path / "run.mcap", {}, lambda: next(turns))
-    assert summary.rejected == 2
-    assert listener.counts.reasons == {"magic": 1, "payload": 1}
+    unknown_kind = wrap(Kind.EVENT, wire.Event.FromString(b"\x08\x63").SerializeToString())
+    plant.put(unknown_kind)
+    has_heard = hearing(listener)
+    summary = record(listener, tmp_path / "run.mcap", {}, lambda: has_heard(3))
+    assert summary.rejected == 3
+    assert listener.counts.reasons == {"magic": 1, "payload": 1, "value": 1}
+    assert list(read_recording(tmp_path / "run.mcap").messages()) == []
+
+
+def hearing(link: PeerEnd) -> Callable[[int], bool]:
+    """Whether so many frames came since this call; fails when they never do."""
+    before, end_s = link.counts.received, time.monotonic() + PATIENCE_S
+
+    def has_heard(frames: int) -> bool:
+        assert time.monotonic() < end_s, "waited in vain"
+        return link.counts.received - before >= frames
+
+    return has_heard

@@ -160,7 +160,7 @@ class SledSolver(Solver):
         A, B, E = transition(value["mass"], DT)
         states, controls = [x0], []
         for i in range(N):
-            controls.append(k[i] + K[i] @ states[-1])
+            controls.append(np.clip(k[i] + K[i] @ states[-1], -20.0, 20.0))
             states.append(A @ states[-1] + B @ controls[-1] + E[:, 0] * value["disturbance.q_dot"])
         plan = Trajectory(guess.manifold, guess.times, np.array(states), np.array(controls))
         none = Residuals(0.0, 0.0, 0.0, 0.0)

@@ -43,10 +43,13 @@ def pushed_sled(push: float, steps: int, noise: float, seed: int = 0) -> Iterato
         yield k, u, x, x[:1] + noise * random.standard_normal(1)
 
 
-def test_filter_is_the_linear_kalman_filter_on_a_linear_model():
+@pytest.mark.parametrize("delay_s", [0.0, 0.005])
+def test_filter_is_the_linear_kalman_filter_on_a_linear_model(delay_s: float):
+    """Changes of the command of the last milliseconds, forgotten at the rate of `command_delay_s`, are noise on the input."""
     robot = sled()
-    filter_ = ekf(robot)
+    filter_ = ekf(robot, FilterOptions(command_delay_s=delay_s))
     x, P = np.zeros(3), np.diag([1e-3, 0.1, 0.5]) ** 2
+    commands: list[float] = []
     A, B, E = transition(2.0, 0.002)
     F = np.block([[A, E], [np.zeros((1, 2)), np.eye(1)]])
     Q = 0.002 * np.diag([1e-3, 1e-2, 0.5]) ** 2
@@ -56,9 +59,13 @@ def test_filter_is_the_linear_kalman_filter_on_a_linear_model():
         if k == 0:
             x[0] = z[0]
         else:
-            x, P = F @ x + np.concatenate([B[:, 0] * u[0], [0.0]]), F @ P @ F.T + Q
+            changes = np.diff([*commands, u[0]])[::-1]
+            unsettled = sum(c**2 * np.exp(-0.002 * age / delay_s) for age, c in enumerate(changes)) if delay_s else 0.0
+            b = np.concatenate([B[:, 0], [0.0]])
+            x, P = F @ x + b * u[0], F @ P @ F.T + Q + unsettled * np.outer(b, b)
             K = P @ H.T @ np.linalg.inv(H @ P @ H.T + R)
             x, P = x + K @ (z - H @ x), (np.eye(3) - K @ H) @ P
+        commands.append(u[0])
         np.testing.assert_allclose(np.concatenate([estimate.state, estimate.disturbance]), x, atol=1e-9)
         np.testing.assert_allclose(estimate.covariance, P, atol=1e-10)
 
@@ -131,6 +138,34 @@ def test_one_spike_is_rejected():
         assert abs(estimate.state[0] - x[0]) < 0.01
 
 
+@pytest.mark.parametrize("starts_at", [1, 3, 400])
+def test_bang_bang_commands_through_a_delay_that_nobody_modelled_are_no_outliers(starts_at: int):
+    """Both states are seen, ±20 N act 4 ms late: 0.02 m/s in a step, where the speed is known to 1 mm/s."""
+    robot = sled(measured=("q", "q_dot"), measurement_std=np.array([1e-4, 1e-3]))
+    filter_, random = ekf(robot), np.random.default_rng(3)
+    A, B, _ = transition(2.0, 0.002)
+    x, commands = np.zeros(2), [0.0, 0.0]
+    for k in range(1000):
+        commands.append(0.0 if k < starts_at else 20.0 * np.sign(np.sin(0.03 * (k - starts_at) + 1e-9)))
+        if k:
+            x = A @ x + B[:, 0] * commands[-3]
+        z = x + np.array([1e-4, 1e-3]) * random.standard_normal(2)
+        estimate = filter_.update(observation(robot, k, z, np.array([commands[-1]])), P_SLED)
+        assert estimate.note == ""
+        assert abs(estimate.state[1] - x[1]) < 0.01
+
+
+def test_a_command_beyond_all_numbers_is_forgotten():
+    robot = sled()
+    filter_ = ekf(robot)
+    for k in range(100):
+        control = np.array([1e308 if 20 <= k < 30 else 0.0])
+        with np.errstate(all="ignore"):
+            estimate = filter_.update(observation(robot, k, [0.1], control), P_SLED)
+    assert estimate.note == ""
+    np.testing.assert_allclose(estimate.state, [0.1, 0.0], atol=0.01)
+
+
 def test_spikes_in_a_row_are_believed_in_the_end():
     robot = sled()
     filter_ = ekf(robot)
@@ -178,6 +213,19 @@ def test_passthrough_believes_what_is_measured():
     estimate = passthrough.update(observation(robot, 0, measured), robot.dynamics.parameters.values)
     np.testing.assert_allclose(estimate.state, measured, atol=1e-15)
     assert not estimate.disturbance.any()
+
+
+def test_passthrough_goes_on_after_a_prediction_that_is_not_finite():
+    robot = sled()
+    passthrough = Passthrough(robot, predictor(robot), np.array([0.0, 0.25]))
+    passthrough.update(observation(robot, 0, [0.1]), P_SLED)
+    notes = []
+    for k in range(1, 6):
+        control = np.array([np.inf if k == 2 else 0.0])
+        estimate = passthrough.update(observation(robot, k, [0.1], control), P_SLED)
+        notes.append(estimate.note)
+        np.testing.assert_array_equal(estimate.state, [0.1, 0.25])
+    assert notes == ["", "started anew: the predicted state was not finite", "", "", ""]
 
 
 def robot_states() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Modes exactly at the edges of time, and which plans are believed."""
+"""Modes exactly at the edges of time, and when a plan starts to be followed."""
 
 from __future__ import annotations
 
@@ -7,30 +7,39 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpc_controller.bus.messages import EStop, Mode, Plan
+from mpc_controller.bus.messages import EStop, Mode
 from mpc_controller.control.ladder import Ladder
-from mpc_controller.control.plan_acceptance import Reject
-from mpc_controller.solvers.solution import Status
+from mpc_controller.control.reject import Reject
 from tests.control.machines import MS, N, plan, sled
 
 ROBOT = sled()
+GRID = np.arange(N + 1) * 50 * MS
 
 
-def ladder(period_ms: int = 10, observations: int = 100) -> Ladder:
-    """A plant that has observed every 2 ms from time 0."""
+def ladder(period_ms: int = 10) -> Ladder:
+    """A plant that has observed every 2 ms from time 0, with the sequences 0 to 99."""
     result = Ladder(ROBOT, period_ms * MS)
-    for sequence in range(observations):
+    for sequence in range(100):
         result.acceptance.observed(sequence, 2 * MS * sequence)
     return result
 
 
-def offered(machine: Ladder, now_ns: int = 0, **changes: Any) -> Reject | None:
-    return machine.offer(plan(ROBOT, **changes), now_ns)
+def offered(machine: Ladder, now_ns: int = 0, answers: int = 0, start_ns: int | None = None, **changes: Any) -> Reject | None:
+    """A plan that starts with the observation that it answers, unless told otherwise."""
+    start_ns = 2 * MS * answers if start_ns is None else start_ns
+    fields = {"start_ns": start_ns, "times": GRID + start_ns, "valid_until_ns": start_ns + int(GRID[-1])}
+    return machine.offer(plan(ROBOT, answers_sequence=answers, **(fields | changes)), now_ns)
 
 
 def mode_at(machine: Ladder, now_ns: int) -> Mode:
     machine.step(now_ns)
     return machine.mode
+
+
+def followed_at(machine: Ladder, now_ns: int) -> int:
+    machine.step(now_ns)
+    assert machine.plan is not None
+    return machine.plan.sequence
 
 
 def test_before_the_first_plan_it_holds():
@@ -52,7 +61,7 @@ def test_modes_change_at_one_and_a_half_periods_and_at_three_or_20_ms(period_ms:
 
 def test_measured_latency_delays_stale_but_never_hold():
     machine = ladder()
-    offered(machine, now_ns=9 * MS, start_ns=0)
+    offered(machine, now_ns=9 * MS)
     assert machine.latency_ns == 9 * MS
     assert mode_at(machine, 24 * MS - 1) is Mode.NOMINAL
     assert mode_at(machine, 24 * MS) is Mode.STALE_PLAN
@@ -72,7 +81,7 @@ def test_a_new_plan_leads_back_to_nominal():
     machine = ladder()
     offered(machine)
     assert mode_at(machine, 50 * MS) is Mode.HOLD
-    assert offered(machine, 50 * MS, sequence=2, answers_sequence=25) is None
+    assert offered(machine, 50 * MS, answers=25, sequence=2) is None
     assert mode_at(machine, 50 * MS) is Mode.NOMINAL
 
 
@@ -80,19 +89,16 @@ def test_a_plan_is_followed_from_its_start_on():
     machine = ladder()
     offered(machine)
     machine.step(0)
-    offered(machine, 10 * MS, sequence=2, answers_sequence=5, times=np.arange(N + 1) * 50 * MS + 12 * MS)
-    machine.step(12 * MS - 1)
-    assert machine.plan is not None
-    assert machine.plan.sequence == 1
-    machine.step(12 * MS)
-    assert machine.plan.sequence == 2
+    offered(machine, 10 * MS, answers=5, start_ns=12 * MS, sequence=2)
+    assert followed_at(machine, 12 * MS - 1) == 1
+    assert followed_at(machine, 12 * MS) == 2
 
 
 def test_a_plan_that_waits_for_its_start_is_not_a_missing_one():
     machine = ladder()
     offered(machine)
     machine.step(0)
-    offered(machine, 12 * MS, sequence=2, answers_sequence=5, times=np.arange(N + 1) * 50 * MS + 20 * MS)
+    offered(machine, 12 * MS, answers=5, start_ns=20 * MS, sequence=2)
     assert mode_at(machine, 18 * MS) is Mode.NOMINAL
 
 
@@ -100,84 +106,74 @@ def test_in_hold_a_plan_is_waited_for_until_its_start():
     machine = ladder()
     offered(machine)
     assert mode_at(machine, 50 * MS) is Mode.HOLD
-    offered(machine, 52 * MS, sequence=2, answers_sequence=25, times=np.arange(N + 1) * 50 * MS + 60 * MS)
+    offered(machine, 52 * MS, answers=25, start_ns=60 * MS, sequence=2)
     assert mode_at(machine, 60 * MS - 1) is Mode.HOLD
     assert mode_at(machine, 60 * MS) is Mode.NOMINAL
 
 
-def test_a_plan_is_never_postponed_by_newer_ones_for_ever():
+def test_every_plan_starts_in_time_however_many_newer_ones_wait():
+    """Plans come every 10 ms and start 22 ms after they came: two or three wait at any time."""
     machine = ladder()
-    for k in range(1, 8):
-        offered(machine, 10 * k * MS, sequence=k, answers_sequence=5 * k, times=np.arange(N + 1) * 50 * MS + (10 * k + 12) * MS)
+    for k in range(1, 9):
+        assert offered(machine, 10 * k * MS, answers=5 * k, start_ns=(10 * k + 22) * MS, sequence=k) is None
         machine.step(10 * k * MS)
+    assert followed_at(machine, 82 * MS - 1) == 5
+    assert followed_at(machine, 82 * MS) == 6
+    assert followed_at(machine, 99 * MS) == 7
+
+
+def test_a_newer_plan_that_starts_earlier_replaces_those_that_wait():
+    machine = ladder()
+    offered(machine, 2 * MS, start_ns=20 * MS, sequence=1)
+    offered(machine, 4 * MS, start_ns=25 * MS, sequence=2)
+    offered(machine, 6 * MS, answers=2, start_ns=10 * MS, sequence=3)
+    assert followed_at(machine, 10 * MS) == 3
+    assert followed_at(machine, 26 * MS) == 3
+
+
+def test_a_new_controller_does_not_wait_for_plans_of_the_one_before():
+    machine = ladder()
+    offered(machine, 2 * MS, start_ns=10 * MS, epoch=1, sequence=1)
+    offered(machine, 4 * MS, start_ns=12 * MS, epoch=2, sequence=1)
+    assert mode_at(machine, 11 * MS) is Mode.HOLD
+    assert followed_at(machine, 12 * MS) == 1
     assert machine.plan is not None
-    assert machine.plan.sequence == 6
+    assert machine.plan.epoch == 2
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"robot": "other"}, Reject.WRONG_ROBOT),
-        ({"model_hash": "0" * 12}, Reject.WRONG_MODEL),
-        ({"epoch": 4}, Reject.WRONG_EPOCH),
-        ({"sequence": 7}, Reject.DUPLICATE),
-        ({"sequence": 6}, Reject.OUT_OF_ORDER),
-        ({"status": int(Status.INFEASIBLE)}, Reject.FAILED),
-        ({"status": 99}, Reject.FAILED),
-        ({"states": np.zeros((N, 2))}, Reject.WRONG_SIZE),
-        ({"controls": np.zeros((N, 2))}, Reject.WRONG_SIZE),
-        ({"gains": np.zeros((N, 1, 3))}, Reject.WRONG_SIZE),
-        ({"times": np.zeros(N + 1, dtype=np.int64)}, Reject.WRONG_SIZE),
-        ({"times": np.zeros(0, dtype=np.int64)}, Reject.WRONG_SIZE),
-        ({"controls": np.full((N, 1), np.nan)}, Reject.NON_FINITE),
-        ({"gains": np.full((N, 1, 2), np.inf)}, Reject.NON_FINITE),
-        ({"valid_until_ns": 100 * MS}, Reject.STALE),
-        ({"answers_sequence": 35}, Reject.STALE),
-        ({"answers_sequence": 99999}, Reject.STALE),
-        ({"answers_sequence": -1}, Reject.STALE),
-    ],
-)
-def test_a_bad_plan_is_refused_counted_and_changes_nothing(changes: dict[str, Any], reason: Reject):
+def test_while_plans_are_followed_no_other_controller_is_heard():
     machine = ladder()
-    assert offered(machine, 100 * MS, epoch=5, sequence=7, answers_sequence=50) is None
-    machine.step(100 * MS)
-    good = {"epoch": 5, "sequence": 8, "answers_sequence": 50}
-    assert offered(machine, 100 * MS, **(good | changes)) is reason
-    assert machine.acceptance.rejected == {reason: 1}
-    machine.step(100 * MS)
-    assert machine.plan is not None
-    assert machine.plan.sequence == 7
+    assert offered(machine, epoch=4, sequence=500) is None
+    machine.step(0)
+    for epoch in (3, 5):
+        assert offered(machine, 2 * MS, answers=1, epoch=epoch, sequence=501) is Reject.OTHER_IN_CHARGE
+    assert mode_at(machine, 20 * MS) is Mode.STALE_PLAN
+    assert offered(machine, 20 * MS, answers=10, epoch=5, sequence=1) is Reject.OTHER_IN_CHARGE
 
 
-def test_an_answer_is_stale_exactly_when_it_would_be_held():
+@pytest.mark.parametrize(("epoch", "reason"), [(4, None), (5, None), (3, Reject.WRONG_EPOCH)])
+def test_from_hold_the_same_controller_leads_again_or_one_started_since(epoch: int, reason: Reject | None):
     machine = ladder()
-    assert offered(machine, 130 * MS, answers_sequence=50) is Reject.STALE
-    assert offered(machine, 130 * MS - 1, answers_sequence=50) is None
+    offered(machine, epoch=4, sequence=500)
+    machine.step(0)
+    assert mode_at(machine, 30 * MS) is Mode.HOLD
+    assert offered(machine, 40 * MS, answers=20, epoch=epoch, sequence=501) is reason
 
 
-def test_the_newest_epoch_takes_the_lease_with_sequences_of_its_own():
+def test_a_plan_that_was_too_old_when_its_start_came_leaves_the_lead_free():
     machine = ladder()
-    assert offered(machine, epoch=1, sequence=500) is None
-    assert offered(machine, epoch=2, sequence=1) is None
-    assert offered(machine, epoch=1, sequence=501) is Reject.WRONG_EPOCH
+    offered(machine, 25 * MS, start_ns=50 * MS, epoch=1)
+    assert mode_at(machine, 50 * MS) is Mode.HOLD
+    assert offered(machine, 50 * MS, answers=24, epoch=2) is None
 
 
-def test_a_failed_solve_of_a_newer_epoch_takes_no_lease():
+def test_a_stop_ends_the_lead():
     machine = ladder()
-    offered(machine, epoch=1, sequence=1)
-    assert offered(machine, epoch=2, sequence=1, status=int(Status.DIVERGED)) is Reject.FAILED
-    assert offered(machine, epoch=1, sequence=2) is None
-
-
-def test_a_plan_that_comes_after_a_newer_failed_solve_is_out_of_order():
-    machine = ladder()
-    offered(machine, sequence=1)
-    offered(machine, sequence=3, status=int(Status.DIVERGED))
-    assert offered(machine, sequence=2) is Reject.OUT_OF_ORDER
-
-
-def test_before_any_observation_every_answer_is_stale():
-    assert offered(ladder(observations=0)) is Reject.STALE
+    offered(machine, epoch=1)
+    machine.step(0)
+    machine.e_stop(EStop(1))
+    assert mode_at(machine, 2 * MS) is Mode.E_STOP
+    assert offered(machine, 2 * MS, answers=1, epoch=2) is None
 
 
 def test_a_stop_is_latched_whatever_plans_come():
@@ -185,7 +181,7 @@ def test_a_stop_is_latched_whatever_plans_come():
     offered(machine)
     machine.e_stop(EStop(1))
     assert mode_at(machine, 0) is Mode.E_STOP
-    offered(machine, 2 * MS, sequence=2, answers_sequence=1)
+    offered(machine, 2 * MS, answers=1, sequence=2)
     assert mode_at(machine, 2 * MS) is Mode.E_STOP
 
 
@@ -198,7 +194,7 @@ def test_only_a_newer_clear_unlatches_and_then_a_new_plan_is_needed():
     assert mode_at(machine, 0) is Mode.E_STOP
     machine.e_stop(EStop(6, clear=True))
     assert mode_at(machine, 0) is Mode.HOLD
-    assert offered(machine, 2 * MS, sequence=2, answers_sequence=1) is None
+    assert offered(machine, 2 * MS, answers=1, sequence=2) is None
     assert mode_at(machine, 2 * MS) is Mode.NOMINAL
 
 
@@ -210,10 +206,34 @@ def test_an_old_stop_still_stops():
     assert mode_at(machine, 0) is Mode.E_STOP
 
 
+def test_100_ms_without_a_sound_measurement_are_a_stop():
+    machine = ladder()
+    machine.measured(4 * MS)
+    assert mode_at(machine, 104 * MS - 1) is Mode.HOLD
+    change = machine.step(104 * MS)
+    assert change is not None
+    assert (change.after, change.reason) == (Mode.E_STOP, "no sound measurement for 100 ms")
+
+
+def test_sensors_that_come_back_do_not_unlatch_and_a_clear_without_them_does_not_last():
+    machine = ladder()
+    machine.measured(0)
+    assert mode_at(machine, 100 * MS) is Mode.E_STOP
+    machine.e_stop(EStop(1, clear=True))
+    assert mode_at(machine, 102 * MS) is Mode.E_STOP
+    machine.measured(104 * MS)
+    assert mode_at(machine, 104 * MS) is Mode.E_STOP
+    machine.e_stop(EStop(2, clear=True))
+    assert mode_at(machine, 106 * MS) is Mode.HOLD
+
+
+def test_sensors_that_never_spoke_are_not_missed():
+    assert mode_at(ladder(), 10_000 * MS) is Mode.HOLD
+
+
 def test_only_changes_are_told():
     machine = ladder()
     assert machine.step(0) is None  # it was in HOLD
-    accepted: Plan = plan(ROBOT)
-    machine.offer(accepted, 0)
+    offered(machine)
     assert machine.step(0) is not None
     assert machine.step(1) is None

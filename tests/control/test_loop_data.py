@@ -24,23 +24,23 @@ def measured(estimate: LatencyEstimate, latencies_ms: list[int]) -> int:
 
 
 def test_latency_is_the_ninetieth_percentile_of_the_plans():
-    assert measured(LatencyEstimate(100 * MS), list(range(1, 11))) == 9 * MS
+    assert measured(LatencyEstimate(100 * MS, epoch=1), list(range(1, 11))) == 9 * MS
 
 
 def test_rare_outliers_do_not_move_the_latency():
-    assert measured(LatencyEstimate(100 * MS), [2] * 9 + [50] + [2] * 10) == 2 * MS
+    assert measured(LatencyEstimate(100 * MS, epoch=1), [2] * 9 + [50] + [2] * 10) == 2 * MS
 
 
 def test_latency_is_zero_before_a_plan_arrived_and_never_beyond_its_limit():
-    estimate = LatencyEstimate(10 * MS)
+    estimate = LatencyEstimate(10 * MS, epoch=1)
     estimate.observe(observation(ROBOT, 0, [0.0]))
     assert estimate.value_ns == 0
     assert measured(estimate, [500]) == 10 * MS
 
 
-@pytest.mark.parametrize("plan", [(0, 0), (7, 1)], ids=["holding", "first plan"])
-def test_neither_a_holding_plant_nor_the_first_plan_tells_the_latency(plan: tuple[int, int]):
-    estimate = LatencyEstimate(10 * MS)
+@pytest.mark.parametrize("plan", [(1, 0), (1, 1), (7, 5)], ids=["holding", "first plan", "another controller"])
+def test_neither_a_holding_plant_nor_the_first_plan_nor_another_controller_tells_the_latency(plan: tuple[int, int]):
+    estimate = LatencyEstimate(10 * MS, epoch=1)
     estimate.observe(observation(ROBOT, 0, [0.0], plan_epoch=plan[0], plan_sequence=plan[1], latency_ns=3 * MS))
     assert estimate.value_ns == 0
 
@@ -76,6 +76,13 @@ def test_values_of_the_robot_replace_those_that_the_problem_was_built_with():
     assert RuntimeParameters(robot, task().problem).with_disturbance(np.zeros(1))[0] == 5.0
 
 
+def test_changes_add_up():
+    values = parameters()
+    values.update({"mass": 3.0, "weight.effort[0]": 0.5})
+    values.update({"mass": 4.0})
+    assert values.changes == {"mass": 4.0, "weight.effort[0]": 0.5}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -94,3 +101,4 @@ def test_a_wrong_update_changes_nothing_and_says_why(changes: dict[str, float], 
         values.update(changes)
     np.testing.assert_array_equal(values.with_disturbance(np.zeros(1)), before)
     assert values.model[0] == 2.0
+    assert values.changes == {}

@@ -21,6 +21,7 @@ from tests.control.machines import DT, MS, N, SledSolver, observation, sled, tas
 
 ROBOT = sled()
 LATENCY = 6 * MS
+EPOCH = 4
 
 
 class Bench:
@@ -42,10 +43,10 @@ class Bench:
         control: Array | None = None,
         **changes: Any,
     ):
-        fields = {"mode": Mode.NOMINAL} | changes
+        fields = {"mode": Mode.NOMINAL, "plan_epoch": EPOCH, "plan_sequence": 1} | changes
         seen = observation(ROBOT, 5 * k, state[:1], control, **fields)
         estimate = Estimate(seen.time_ns, state, np.array([disturbance]))
-        return self.horizon.plan(estimate, seen, self.parameters, LATENCY, override)
+        return self.horizon.plan(estimate, seen, self.parameters, EPOCH, LATENCY, override)
 
 
 def test_without_a_plan_the_state_is_predicted_under_the_last_command():
@@ -66,10 +67,15 @@ def test_with_a_plan_the_state_is_predicted_under_its_law_tick_by_tick():
     np.testing.assert_allclose(motion.state, x, atol=1e-13)
 
 
-def test_a_holding_plant_follows_no_plan():
+@pytest.mark.parametrize(
+    "changes",
+    [{"mode": Mode.HOLD}, {"mode": Mode.E_STOP}, {"plan_epoch": EPOCH + 1}, {"plan_epoch": 0}, {"plan_sequence": 0}],
+    ids=lambda changes: repr(changes),
+)
+def test_only_a_plant_that_follows_our_plans_is_predicted_by_them(changes: dict[str, Any]):
     bench = Bench()
     bench.plan(0, np.array([0.2, 0.0]))
-    motion = bench.plan(1, np.array([0.3, 0.0]), control=np.array([4.0]), mode=Mode.HOLD)
+    motion = bench.plan(1, np.array([0.3, 0.0]), control=np.array([4.0]), **changes)
     A, B, _ = transition(2.0, 0.006)
     np.testing.assert_allclose(motion.state, A @ [0.3, 0.0] + B @ [4.0], atol=1e-13)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpc_controller.control.safety_gate import CommandLimits
-from mpc_controller.control.tracker import Tracker, limited
+from mpc_controller.control.tracker import Tracker
 from mpc_controller.solvers.trajectory import Trajectory
 from tests.control.machines import MS, sled, top
 
@@ -36,16 +35,3 @@ def test_attitude_errors_are_rotation_vectors_whatever_the_sign_of_the_quaternio
     for measured in (turned, -turned):
         command = Tracker(robot).command(plan, gains, 5 * MS, measured)
         np.testing.assert_allclose(command, [0.0, -0.2, 0.0], atol=1e-9)
-
-
-def test_limited_commands_keep_range_and_slew():
-    limits = CommandLimits(np.array([-1.0]), np.array([1.0]), np.array([0.1]))
-    assert limited(np.array([5.0]), np.array([0.95]), limits)[0] == 1.0
-    assert limited(np.array([-5.0]), np.array([0.5]), limits)[0] == 0.4
-
-
-def test_what_is_no_command_is_left_to_the_gate():
-    limits = CommandLimits(np.array([-1.0]), np.array([1.0]), np.array([0.1]))
-    last = np.zeros(1)
-    assert np.isnan(limited(np.array([np.nan]), last, limits)[0])
-    assert limited(np.zeros(2), last, limits).shape == (2,)

@@ -12,8 +12,9 @@ import click
 import pytest
 
 from launch.cli import mpc
+from mpc_controller.control.estimators import ESTIMATORS
 from robots import ROBOTS
-from tests.launch.command import environment, run
+from tests.launch.command import ROOT, environment, run
 
 COMMANDS = tuple(mpc.commands)
 
@@ -23,6 +24,12 @@ def test_every_command_explains_itself_and_its_options(command: str) -> None:
     parameters = mpc.commands[command].params
     assert mpc.commands[command].help
     assert all(p.help or p.hidden for p in parameters if isinstance(p, click.Option))
+
+
+def test_the_estimators_of_the_command_line_are_those_of_the_registry() -> None:
+    (option,) = (p for p in mpc.commands["control"].params if p.name == "estimator")
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(ESTIMATORS)
 
 
 def test_help_needs_no_heavy_import() -> None:
@@ -36,7 +43,14 @@ def test_help_needs_no_heavy_import() -> None:
         (["control", "cartpol"], 2, "no robot 'cartpol'; did you mean 'cartpole'?"),
         (["control", "cartpole", "--task", "fly"], 2, "cartpole has no task 'fly'; it has swing-up"),
         (["control", "cartpole", "--solver", "magic"], 2, "no solver 'magic'; there are multiple-shooting"),
-        (["control", "cartpole", "--rate", "nan"], 2, "'nan' is not a finite number above 0"),
+        (["control", "cartpole", "--rate", "nan"], 2, "'nan' is not a number in [0.1, 10000]"),
+        (["control", "cartpole", "--rate", "1e9"], 2, "'1e9' is not a number in [0.1, 10000]"),
+        (["control", "cartpole", "--rate", "501"], 2, "the control rate is 501 Hz and the plant's rate 500 Hz"),
+        (["sim", "cartpole", "--rate", "50"], 2, "the control rate is 100 Hz and the plant's rate 50 Hz"),
+        (["sim", "cartpole", "--rate", "333"], 2, "the plant's rate is 333 Hz; it must be the simulation's 500 steps"),
+        (["sim", "cartpole", "--duration", "inf"], 2, "'inf' is not a number in [0.1, 86400]"),
+        (["sim", "cartpole", "--seed", "99999999999999999999"], 2, "is not in the range"),
+        (["launch", f"{ROOT}/launch/cartpole.toml", "--rate", "501"], 2, "the control rate is 501 Hz"),
         (["sim", "cartpole", "--endpoint", "tcp://0.0.0.0:1"], 2, "only loopback addresses"),
         (["plot", "absent.mcap"], 2, "'absent.mcap' does not exist"),
         (["launch", "absent.toml"], 2, "'absent.toml' does not exist"),
@@ -47,13 +61,14 @@ def test_help_needs_no_heavy_import() -> None:
     ],
 )
 def test_an_error_is_one_line_and_an_exit_code(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
-    if "--wait" in arguments:
-        arguments = [*arguments, "--endpoint", f"ipc://{tmp_path}/bus"]
+    if arguments[0] in ("control", "sim", "launch"):
+        arguments = [*arguments[:2], "--endpoint", f"ipc://{tmp_path}/bus", *arguments[2:]]
     result = run(*arguments, cwd=tmp_path)
     assert result.returncode == code
     assert message in result.stderr
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_launch_file_starts_nothing(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_what_is_left_out_is_the_robots_own(tmp_path: Path) -> None:
         ('robot = "cartpol"', r"'robot' is 'cartpol'.*did you mean 'cartpole'.*\(line 1\)"),
         ('robot = "cartpole"\ntask = "figure-eight"', r"'task' is 'figure-eight'; it must be one of swing-up.*\(line 2\)"),
         ('robot = "cartpole"\nspeed = 1', r"unknown key 'speed'.*\(line 2\)"),
-        ('robot = "cartpole"\nduration_s = -1', r"'duration_s' is -1; it must be a number in \(0, 86400\]"),
+        ('robot = "cartpole"\nduration_s = -1', r"'duration_s' is -1; it must be a number in \[0.1, 86400\]"),
         ('robot = "cartpole"\n[sim]\nseed = 1.5', r"'sim.seed' is 1.5; it must be an integer.*\(line 3\)"),
         ('robot = "cartpole"\n[sim]\nlock_step = 1', r"'sim.lock_step' is 1; it must be true or false"),
         ('robot = "cartpole"\n[sim.truth]\nmass_scale = nan', r"'mass_scale' is nan.*\(line 3\)"),
@@ -52,6 +52,27 @@ def test_what_is_left_out_is_the_robots_own(tmp_path: Path) -> None:
         ),
         ('robot = "cartpole"\n[control]\nestimator = "eks"', r"did you mean 'ekf'"),
         ('robot = "cartpole"\n[control]\nparameters = "none.toml"', r"'control.parameters' is 'none.toml'; it must be a file"),
+        (
+            'robot = "cartpole"\n[sim]\nrate_hz = 333',
+            r"'sim.rate_hz': the plant's rate is 333 Hz; .* 500 steps a second .*such as 250 Hz \(line 3\)",
+        ),
+        (
+            'robot = "cartpole"\n[sim.truth]\nparameter_scale = {mass = 1.1}',
+            r"unknown key 'parameter_scale.mass' for 'cartpole'.* \(line 3\)",
+        ),
+        (
+            'robot = "car"\n[sim.truth.parameter_scale]\nfricton = 0.9',
+            r"unknown key 'parameter_scale.fricton' for 'car'; valid are .*friction.* \(line 2\)",
+        ),
+        ('robot = "arm"\n[sim.truth]\nlinear_drag = 0.5', r"'linear_drag' is 0.5; the base of 'arm' does not.* \(line 3\)"),
+        (
+            'robot = "cartpole"\n[control]\nrate_hz = 5000',
+            r"'control.rate_hz' is 5000; it must be at most the plant's rate \(sim.rate_hz\), 500 \(line 3\)",
+        ),
+        (
+            'robot = "cartpole"\n[sim]\nrate_hz = 50',
+            r"'sim.rate_hz' is 50; it must be at least the control rate \(control.rate_hz\), 100 \(line 3\)",
+        ),
         ('robot = "cartpole"\nrecord = true', r"'record' is true; it must be a table"),
     ],
 )

@@ -42,13 +42,14 @@ def test_on_a_terminal_the_live_line_is_written_over_and_lines_that_stay_come_ab
     assert screen.getvalue() == "\r\x1b[Kone\r\x1b[Ktwo\r\x1b[Kstays\n\r\x1b[Ktwo\n"
 
 
-def test_without_a_terminal_lines_are_whole_and_few() -> None:
+def test_without_a_terminal_lines_are_whole_and_come_every_two_seconds() -> None:
     stream = io.StringIO()
-    terminal = Terminal(stream)
-    for _ in range(100):
-        terminal.show("line")
+    now_s = 0.0
+    terminal = Terminal(stream, clock_s=lambda: now_s)
+    for now_s in np.arange(0.0, 5.5, 0.5):
+        terminal.show(f"at {now_s:g} s")
     terminal.end_live()
-    assert stream.getvalue() == "line\n"
+    assert stream.getvalue() == "at 0 s\nat 2 s\nat 4 s\n"
 
 
 def test_the_line_tells_time_since_the_first_observation_and_the_mode() -> None:

@@ -30,7 +30,7 @@ def test_values_come_with_their_types_and_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rate = 0", r"file.toml: 'rate' is 0; it must be a number in \(0, 10\] \(line 1\)"),
+        ("rate = 0", r"file.toml: 'rate' is 0; it must be a number in \[0.5, 10\] \(line 1\)"),
         ("rate = nan", r"'rate' is nan; it must be finite"),
         ("rate = inf", r"'rate' is inf; it must be finite"),
         ("rate = true", r"'rate' is true; it must be a number"),
@@ -40,7 +40,7 @@ def test_values_come_with_their_types_and_defaults(tmp_path: Path) -> None:
 )
 def test_a_number_of_another_type_or_range_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(TomlError, match=message):
-        _table(tmp_path, text).number("rate", None, 0.0, 10.0)
+        _table(tmp_path, text).number("rate", None, 0.5, 10.0)
 
 
 def test_an_unknown_key_is_refused_with_its_line_and_the_one_that_was_meant(tmp_path: Path) -> None:

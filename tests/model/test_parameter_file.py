@@ -65,6 +65,13 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_value_that_no_file_can_hold_is_not_saved(tmp_path):
+    path = tmp_path / "p.toml"
+    with pytest.raises(ParameterError, match="'wall' is inf; only finite values can be saved"):
+        save_parameters(Parameters((Parameter("wall", math.inf, "m", may_be_infinite=True),)), path)
+    assert not path.exists()
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path):
     with pytest.raises(ParameterError, match="no folder"):
         save_parameters(MODEL, tmp_path / "nowhere" / "p.toml")

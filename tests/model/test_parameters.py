@@ -42,6 +42,46 @@ def test_values_that_are_not_within_bounds_are_refused(value):
         Parameter("mass", value, "kg", 0.0, 5.0)
 
 
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_infinite_values_are_for_those_that_say_so(value):
+    with pytest.raises(ParameterError, match=r"'mass' is -?inf kg; it must be finite"):
+        Parameter("mass", value, "kg")
+    with pytest.raises(ParameterError, match="must be finite"):
+        TABLE.with_values({"length": value})
+    wall = Parameters((Parameter("wall", 1.0, "m", may_be_infinite=True),))
+    assert wall.with_values({"wall": value})["wall"].value == value
+
+
+@pytest.mark.parametrize("std", [-1e-3, math.nan, math.inf])
+def test_a_standard_deviation_that_is_negative_or_not_finite_is_refused(std):
+    with pytest.raises(ParameterError, match=r"'mass': std is .*; it must be finite and at least 0"):
+        Parameter("mass", 1.0, "kg", std=std)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        (np.eye(3), r"shape \(3, 3\); 2 parameters need \(2, 2\)"),
+        (np.ones(2), r"shape \(2,\)"),
+        (np.array([[1.0, 0.1], [0.2, 1.0]]), "symmetric"),
+        (np.array([[1.0, np.nan], [np.nan, 1.0]]), "finite"),
+        (np.diag([1.0, -1.0]), "diagonal of at least 0"),
+    ],
+)
+def test_a_covariance_that_cannot_be_one_is_refused(covariance, message):
+    with pytest.raises(ParameterError, match=message):
+        Parameters(TABLE.table, covariance)
+
+
+def test_tables_are_equal_with_equal_values_covariance_and_provenance():
+    P = np.array([[1e-3, 1e-5], [1e-5, 2e-3]])
+    made = Parameters(TABLE.table, P, {"method": "weighed"})
+    assert made == Parameters(TABLE.table, P.copy(), {"method": "weighed"})
+    assert hash(made) == hash(Parameters(TABLE.table, P.copy(), {"method": "weighed"}))
+    others = (Parameters(TABLE.table, 2 * P, made.provenance), Parameters(TABLE.table, P), made.with_values({"mass": 1.0}))
+    assert made not in (*others, Parameters(TABLE.table, None, made.provenance))
+
+
 @pytest.mark.parametrize(("lower", "upper"), [(1.0, 0.0), (math.nan, 1.0), (0.0, math.nan)])
 def test_bounds_that_are_reversed_or_not_numbers_are_refused(lower, upper):
     with pytest.raises(ParameterError, match="reversed or not numbers"):

@@ -56,18 +56,22 @@ def test_state_control_and_manifold_follow_the_joints() -> None:
     assert len(dynamics.state_units) == dynamics.nx
 
 
-def test_only_the_actuated_joints_are_driven() -> None:
+def test_only_the_actuated_joints_are_driven_in_the_order_given() -> None:
     reference = pinocchio_tree(TREES[_BODY], seed=3)
     dynamics = RigidBodyDynamics(from_pinocchio(reference), actuated=("joint4", "joint2"))
-    assert dynamics.control_names == ("joint2_force", "joint4_torque")
+    assert dynamics.control_names == ("joint4_torque", "joint2_force")
+    assert dynamics.control_units == ("N m", "N")
     rng = np.random.default_rng(1)
     q, v, u = random_configuration(dynamics.model, rng), rng.normal(size=reference.nv), rng.normal(size=2)
     tau = -reference.damping * v
-    tau[reference.idx_vs[3]] += u[0]
-    tau[reference.idx_vs[5]] += u[1]
+    tau[reference.idx_vs[5]] += u[0]
+    tau[reference.idx_vs[3]] += u[1]
     expected = pinocchio.aba(reference, reference.createData(), to_pinocchio_configuration(reference, q), v, tau)
-    x_dot = np.array(dynamics.function()(np.concatenate([q, v]), u, dynamics.parameters.values)).ravel()
-    np.testing.assert_allclose(x_dot[len(q) :], expected, atol=1e-9)
+    point = np.concatenate([q, v]), u, dynamics.parameters.values
+    np.testing.assert_allclose(np.array(dynamics.function()(*point)).ravel()[len(q) :], expected, atol=1e-9)
+    by_control = np.array(dynamics.jacobians(*map(ca.DM, point))[2])
+    pushed = np.array(dynamics.function()(point[0], u + np.array([1.0, 0.0]), point[2])).ravel()[len(q) :]
+    np.testing.assert_allclose(by_control[len(q) :, 0], pushed - expected, atol=1e-9)  # ẋ is linear in u
 
 
 @pytest.mark.parametrize("structure", TREES)
@@ -127,6 +131,8 @@ def test_wrong_names_are_refused_with_those_that_exist() -> None:
     model = from_pinocchio(pinocchio_tree(TREES["forest"], seed=4))
     with pytest.raises(ValueError, match=r"no joint 'elbow'; there are joint0, joint1"):
         RigidBodyDynamics(model, actuated=("elbow",))
+    with pytest.raises(ValueError, match=r"actuated joints named twice: \['joint1'\]"):
+        RigidBodyDynamics(model, actuated=("joint1", "joint0", "joint1"))
     with pytest.raises(ValueError, match=r"no frame 'hand'; there are .*tip"):
         RigidBodyDynamics(model, payload_frame="hand")
     with pytest.raises(ValueError, match="fixed to the ground"):

@@ -126,6 +126,102 @@ def test_accelerations_of_an_mjcf_are_mujocos(mjcf: Path) -> None:
         np.testing.assert_allclose(data.site("tip").xpos, tip_position.ravel(), atol=1e-12)
 
 
+_PENDULUM = """
+<mujoco><compiler angle="radian"/><option gravity="0 0 -9.81"/>
+<default><joint damping="0.3"/><default class="geared"><joint armature="0.2"/></default></default>
+<worldbody><body name="rod"><joint name="hinge" axis="0 1 0"/>
+<inertial pos="0.1 0 0" mass="1" diaginertia="0.1 0.1 0.1"/></body></worldbody></mujoco>
+"""
+
+
+def pendulum(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    """The file of a pendulum with pieces of its text replaced."""
+    text = _PENDULUM
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "pendulum.xml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (),
+        (('name="hinge"', 'name="hinge" class="geared"'),),
+        (('body name="rod"', 'body name="rod" childclass="geared"'),),
+        (('name="hinge"', 'name="hinge" ref="0.4" pos="0.1 0.2 0"'),),
+        (('name="hinge"', 'name="hinge" stiffness="0" frictionloss="0" springref="0.3"'),),
+        (
+            (
+                '<inertial pos="0.1 0 0" mass="1" diaginertia="0.1 0.1 0.1"/>',
+                '<geom type="box" size="0.1 0.2 0.3" pos="0.1 0 0"/>',
+            ),
+        ),
+        (("</worldbody>", '</worldbody><tendon/><actuator><motor joint="hinge"/></actuator>'),),
+        (('body name="rod"', 'body name="rod" axisangle="0 0.6 0.8 0.5"'),),
+    ],
+    ids=str,
+)
+def test_what_is_read_moves_as_mujoco_moves_it(tmp_path: Path, changes: tuple[tuple[str, str], ...]) -> None:
+    path = pendulum(tmp_path, *changes)
+    model, engine = load_mjcf(path), mujoco.MjModel.from_xml_path(str(path))
+    data = mujoco.MjData(engine)
+    data.qpos[:], data.qvel[:] = 0.7, -1.5
+    mujoco.mj_forward(engine, data)
+    q, v = ca.SX.sym("q"), ca.SX.sym("v")
+    ours = ca.Function("ours", [q, v], [aba(model, q, v, ca.SX(0))])
+    assert float(ours(0.7, -1.5)) == pytest.approx(data.qacc[0], rel=1e-9)
+
+
+_HINGE, _BODY, _END = 'name="hinge"', 'body name="rod"', "</worldbody>"
+_INNER = '<inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (_HINGE, f'{_HINGE} stiffness="50"', "joint 'hinge' has stiffness=\"50\""),
+        ('joint damping="0.3"', 'joint stiffness="50"', "joint 'hinge' has stiffness=\"50\""),
+        (_HINGE, f'{_HINGE} springdamper="0.1 1"', "joint 'hinge' has springdamper"),
+        (_HINGE, f'{_HINGE} frictionloss="1"', "joint 'hinge' has frictionloss"),
+        (_HINGE, f'{_HINGE} damping="1 0.5"', "joint 'hinge' has damping=\"1 0.5\".*one number"),
+        (_HINGE, f'{_HINGE} type="ball"', "joint 'hinge' has damping=\"0.3\".*a ball joint moves without friction"),
+        ('joint damping="0.3"', 'joint pos="1 0 0"', "joint 'hinge' has pos=\"1 0 0\".*write it at the joint"),
+        (_BODY, f'{_BODY} gravcomp="1"', "body 'rod' has gravcomp=\"1\""),
+        (_BODY, f'{_BODY} axisangle="0 1 1 0.5"', "body 'rod' has axisangle.*axis must be of length 1"),
+        (_BODY, "body", "a body in <worldbody> has no name"),
+        ("<joint name", '<joint name="slide" type="slide"/><joint name', "body 'rod' has 2 joints"),
+        ("</body>", f"<frame><body name='b'>{_INNER}</body></frame></body>", "<frame> in body 'rod' is not supported"),
+        ("</body>", '<include file="more.xml"/></body>', "<include> in body 'rod' is not supported"),
+        ('gravity="0 0 -9.81"', 'density="1.2"', '<option> has density="1.2"'),
+        ("<default>", "<option/><default>", "more than one <option>"),
+        ('gravity="0 0 -9.81"/>', '><flag gravity="disable"/></option>', '<flag> has gravity="disable"'),
+        ('angle="radian"', 'eulerseq="XYZ"', "<compiler> has eulerseq=\"XYZ\".*must be 'xyz'"),
+        ('angle="radian"', 'inertiagrouprange="0 1"', "<compiler> has inertiagrouprange"),
+        ('angle="radian"', 'balanceinertia="true"', "<compiler> has balanceinertia"),
+        (_END, f'{_END}<equality><joint name="stop" joint1="hinge"/></equality>', "joint 'stop' in <equality>"),
+        (_END, f'{_END}<tendon><fixed name="cable"><joint joint="hinge"/></fixed></tendon>', "fixed 'cable' in <tendon>"),
+        (_END, f'{_END}<actuator><motor name="m" armature="1"/></actuator>', "motor 'm' has armature.*give it to the joint"),
+        (
+            '<inertial pos="0.1 0 0" mass="1" diaginertia="0.1 0.1 0.1"/>',
+            '<geom mesh="m"/>',
+            "body 'rod' takes its inertia from a",
+        ),
+        ("</mujoco>", "", "not valid XML"),
+    ],
+)
+def test_what_would_be_lost_is_refused_by_name(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"pendulum\.xml: {message}"):
+        load_mjcf(pendulum(tmp_path, (old, new)))
+
+
+def test_defaults_that_nobody_uses_do_no_harm(tmp_path: Path) -> None:
+    path = pendulum(tmp_path, ('joint armature="0.2"', 'joint stiffness="50" pos="1 0 0"'))
+    assert len(load_mjcf(path).joints) == 1
+
+
 def test_an_unsupported_joint_is_named() -> None:
     model = pinocchio.Model()
     model.name = "table"

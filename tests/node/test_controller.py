@@ -79,7 +79,7 @@ def test_a_failed_solve_is_sent_without_a_trajectory_and_the_next_plan_is_good()
     solver.script = [Status.INFEASIBLE]
     (failed,) = feed(machine, 5, first=5)
     assert failed.status == Status.INFEASIBLE
-    assert (failed.times.size, failed.states.shape, failed.gains.shape) == (0, (0, 2), (0, 1, 2))
+    assert (failed.times.size, failed.states.shape, failed.gains.shape) == (0, (0, 0), (0, 0, 0))
     assert failed.valid_until_ns == failed.start_ns
     assert [e.kind for e in machine.events.drain()] == [EventKind.SOLVER]
     (good,) = feed(machine, 5, first=10)
@@ -149,6 +149,40 @@ def test_a_plant_that_starts_again_ends_the_epoch():
 def test_a_task_for_another_model_is_refused():
     with pytest.raises(ValueError, match=r"task 'rest' plans with states \('q', 'q_dot'\)"):
         ControlJob(top(), task(), "", job().estimator, job().horizon, 100.0)
+
+
+def test_more_plans_than_observations_are_refused_with_both_numbers():
+    with pytest.raises(ValueError, match=r"'sled' can't be planned for at 1000 Hz: .* makes 500 a second"):
+        ControlJob(ROBOT, task(), "", job().estimator, job().horizon, 1000.0)
+
+
+def test_what_is_not_a_number_never_leaves_the_controller(monkeypatch: pytest.MonkeyPatch):
+    solver = SledSolver(task().problem)
+    machine = controller(solver)
+    solver.script = [Status.NUMERICAL_FAILURE]
+    solve = solver.solve
+    monkeypatch.setattr(solver, "solve", lambda *a: replace(solve(*a), cost=float("nan")))
+    monkeypatch.setattr(machine, "_job", replace(machine._job, task=replace(task(), errors=lambda x, r: {"e_m": np.nan})))
+    (plan,) = feed(machine, 1)
+    assert (plan.cost, plan.tracking) == (np.inf, {"e_m": np.inf})
+
+
+def test_what_operators_said_outlives_an_epoch():
+    machine = controller()
+    for k, words in enumerate([{"mass": 3.0}, {"weight.effort[0]": 0.5}, {"mass": -1.0}, {"mass": 2.5}]):
+        machine.accept(ParameterUpdate(k, words))
+    assert [m.values for m in machine.operators_words] == [
+        {"mass": 3.0},
+        {"weight.effort[0]": 0.5},
+        {"mass": -1.0},
+        {"mass": 2.5},
+    ]
+    feed(machine, 2)
+    machine.accept(ParameterUpdate(9, {"mass": 4.0}))
+    assert machine.operators_words == [
+        ParameterUpdate(3, {"mass": 2.5, "weight.effort[0]": 0.5}),
+        ParameterUpdate(9, {"mass": 4.0}),
+    ]
 
 
 def started(bus: FakeBus, **options: Any) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mpc_controller.solvers.multiple_shooting import MultipleShooting
-from mpc_controller.solvers.trajectory import Trajectory
 from robots.car import robot
 from robots.car.tasks import DISC_RADIUS, LANE_HALF_WIDTH, STEERING_LIMIT, free_space
-from sim.mujoco_plant import MujocoPlant
 from sim.truth import SimTruth
+from tests.robots.closed_loop import PLANT_PERIOD, closed_loop
 
-CONTROL_PERIOD, PLANT_PERIOD = 0.02, 0.002
 TRUTH = SimTruth(
     mass_scale=1.1, linear_drag=0.5, actuator_delay_s=0.004, parameter_scale={"friction": 0.85, "front_stiffness": 0.9}
 )
@@ -23,31 +20,9 @@ def passing() -> tuple[np.ndarray, np.ndarray]:
     """States and controls, a row for every 2 ms, of one run of pass-obstacle with noisy measurements."""
     car = robot()
     task = car.tasks["pass-obstacle"]()
-    solver, problem = MultipleShooting(task.problem), task.problem
-    plant = MujocoPlant(car, task.initial_state, TRUTH, 3, PLANT_PERIOD)
-    guess = Trajectory.constant(
-        car.dynamics.manifold, np.rint(problem.times * 1e9).astype(np.int64), task.initial_state, car.neutral
-    )
-    states, controls = [], []
-    for k in range(round(task.duration_s / CONTROL_PERIOD)):
-        start_s = k * CONTROL_PERIOD
-        measured, x = plant.read()
-        x[car.measured_indices] = measured
-        solution = solver.solve(
-            x, problem.parameters.values, task.reference(start_s + problem.times), guess.shifted(round(start_s * 1e9))
-        )
-        assert solution.is_usable
-        guess = solution.trajectory
-        for i in range(round(CONTROL_PERIOD / PLANT_PERIOD)):
-            wanted, u = guess.at(round((start_s + i * PLANT_PERIOD) * 1e9))
-            measured, x = plant.read()
-            states.append(x.copy())
-            x[car.measured_indices] = measured
-            u = np.clip(u + solution.gains[0] @ (x - wanted), car.control_lower, car.control_upper)
-            controls.append(u)
-            plant.apply(u)
-    assert not plant.failure
-    return np.array(states), np.array(controls)
+    states, controls, usable = closed_loop(car, task, TRUTH, 0.02, task.duration_s)
+    assert all(usable)
+    return states, controls
 
 
 def test_it_passes_the_obstacle_without_touching_it(passing):

@@ -11,6 +11,7 @@ import pinocchio
 
 from mpc_controller.arrays import Array
 from mpc_controller.model.rigid_body.joints import FreeFlyer, JointMotion, Prismatic, Revolute, Spherical
+from mpc_controller.model.rigid_body.mjcf_check import refuse_unread
 from mpc_controller.model.rigid_body.rigid_body_model import Frame, Joint, RigidBodyModel
 from mpc_controller.model.rigid_body.spatial import Inertia, Placement
 
@@ -22,18 +23,32 @@ _PRISMATIC = {"PX", "PY", "PZ", "PrismaticUnaligned"}
 
 
 def load_urdf(path: Path, floating: bool = False) -> RigidBodyModel:
-    """The model in a URDF file; with `floating`, its root link gets a free-flyer joint called 'root_joint'."""
+    """The model in a URDF file; with `floating`, its root link gets a free-flyer joint called 'root_joint'.
+
+    Left out: joint limits, dry friction, mimic (such a joint moves freely), transmissions.
+    """
     if floating:
         return from_pinocchio(pinocchio.buildModelFromUrdf(_existing(path), pinocchio.JointModelFreeFlyer()))
     return from_pinocchio(pinocchio.buildModelFromUrdf(_existing(path)))
 
 
 def load_mjcf(path: Path) -> RigidBodyModel:
-    """The model in an MJCF file. Sites become frames; actuators and contacts are not read.
+    """The model in an MJCF file; sites become frames.
 
-    Pinocchio leaves out the damping of ball joints, and makes one joint of several in one body, which is refused.
+    Read: gravity, the tree of bodies, one joint a body (hinge, slide, ball, free) with its axis, ref, armature and, of hinges
+    and slides, viscous damping, inertias given or taken from geoms, and defaults of all these. Left out: joint limits,
+    contacts, actuators, sensors, and what is for looking at.
+
+    Refused with a ValueError that names element and attribute, as its forces or inertia would be lost: joint springs and
+    dry friction, damping of ball and free joints or of more than one number, gravcomp, density and viscosity, equalities,
+    tendons, flexible parts, plugins, armature or damping of actuators, switched-off gravity or damping; and what Pinocchio
+    reads otherwise than MuJoCo: bodies without a name, several joints in one body, a joint's pos in a default, axisangle with
+    an axis not of length 1, eulerseq, inertiagrouprange, settotalmass, balanceinertia, alignfree, inertia from meshes or
+    shells, <frame>, <replicate>, <attach>, <include>, and sections given twice.
     """
-    return from_pinocchio(pinocchio.buildModelFromMJCF(_existing(path)))
+    file = _existing(path)
+    refuse_unread(path)
+    return from_pinocchio(pinocchio.buildModelFromMJCF(file))
 
 
 def from_pinocchio(model: Any) -> RigidBodyModel:

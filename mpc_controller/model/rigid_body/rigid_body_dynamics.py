@@ -23,11 +23,11 @@ from mpc_controller.model.rigid_body.spatial import Inertia
 class RigidBodyDynamics(DifferentiatedDynamics):
     """M(q) v̇ + C(q, v) v + g(q) + damping v = τ,  q̇ = the joints' rates at v.
 
-    x = (q, v), joint after joint as in `model`; u = τ of the joints `actuated` (by default all but free-flyers). Velocities
-    are in the child frame of their joint, so a free-flyer has ṗ = R v_lin and q̇ = ½ q ⊗ (0, ω); quaternions are
-    (w, x, y, z). p = (`damping.<joint>` of every joint but free-flyers, then `payload_mass` of a point mass at
-    `payload_frame`, if one is given); nominal values are the model's and no payload, or those in `parameters`. Leaves out
-    dry friction, contacts, joint stops and actuator dynamics.
+    x = (q, v), joint after joint as in `model`; u = τ of the joints `actuated`, in their order (by default all but
+    free-flyers, in the model's). Velocities are in the child frame of their joint, so a free-flyer has ṗ = R v_lin and
+    q̇ = ½ q ⊗ (0, ω); quaternions are (w, x, y, z). p = (`damping.<joint>` of every joint but free-flyers, then
+    `payload_mass` of a point mass at `payload_frame`, if one is given); nominal values are the model's and no payload, or
+    those in `parameters`. Leaves out dry friction, contacts, joint stops and actuator dynamics.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RigidBodyDynamics(DifferentiatedDynamics):
         self.model = model
         self._payload_frame = payload_frame
         self._damped = _damped(model)
-        driven = self._damped if actuated is None else sorted(model.joint_index(name) for name in actuated)
+        driven = self._damped if actuated is None else _driven(model, actuated)
         self._selection = _columns(model, driven)
         self.state_names = _names(model.joints, "coordinates") + _names(model.joints, "velocities")
         self.state_units = tuple(unit for joint in model.joints for unit in joint.motion.coordinate_units) + tuple(
@@ -127,6 +127,14 @@ def nominal_parameters(model: RigidBodyModel, payload_frame: str | None = None) 
 def _damped(model: RigidBodyModel) -> list[int]:
     """The joints that have a friction parameter: all but free-flyers."""
     return [i for i, joint in enumerate(model.joints) if not isinstance(joint.motion, FreeFlyer)]
+
+
+def _driven(model: RigidBodyModel, actuated: Sequence[str]) -> list[int]:
+    """The joints `actuated` by index, in the order given; ValueError for a name that is unknown or given twice."""
+    twice = sorted({name for name in actuated if list(actuated).count(name) > 1})
+    if twice:
+        raise ValueError(f"{model.name}: actuated joints named twice: {twice}; each joint has its controls once")
+    return [model.joint_index(name) for name in actuated]
 
 
 def _names(joints: Sequence[Joint], entries: str) -> tuple[str, ...]:

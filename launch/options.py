@@ -1,0 +1,52 @@
+"""Options that several sub-commands share, and the types of their values."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, final
+
+import click
+
+from launch.bounds import DEFAULT_PRIORITY, DURATION_S, PRIORITY, RATE_HZ
+
+
+@final
+class Number(click.ParamType[float]):
+    """A number in [lower, upper]."""
+
+    name = "number"
+
+    def __init__(self, bounds: tuple[float, float]) -> None:
+        self._lower, self._upper = bounds
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not self._lower <= number <= self._upper:
+            self.fail(f"'{value}' is not a number in [{self._lower:g}, {self._upper:g}]", param, ctx)
+        return number
+
+
+RATE = Number(RATE_HZ)
+DURATION = Number(DURATION_S)
+FILE = click.Path(path_type=Path)
+INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+endpoint_option = click.option(
+    "--endpoint", metavar="ADDRESS", help="Where the robot's bus is: ipc:///absolute/path or tcp://127.0.0.1:PORT (PORT+1 too)."
+)
+json_option = click.option("--json", metavar="FILE", help="Write a summary as JSON; - writes it to stdout.")
+task_option = click.option("--task", metavar="NAME", help="What to do; `mpc robots` lists tasks. [default: the robot's own]")
+solver_option = click.option("--solver", metavar="NAME", help="How to plan. [default: the task's own]")
+duration_option = click.option("--duration", type=DURATION, metavar="S", help="End after so many seconds. [default: at Ctrl-C]")
+priority_option = click.option(
+    "--priority",
+    type=click.IntRange(*PRIORITY),
+    metavar="N",
+    default=DEFAULT_PRIORITY,
+    show_default=True,
+    help="SCHED_FIFO priority of the loop, with memory locked, where the system permits it; 0: neither.",
+)

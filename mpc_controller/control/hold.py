@@ -1,0 +1,44 @@
+"""What keeps the robot still when there is nothing to follow."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from mpc_controller.arrays import Array
+from mpc_controller.robot import Robot
+
+
+@final
+class Hold:
+    """Robot.hold about one place: the state that the last plan wanted when the hold began.
+
+    Without a plan (at the start, after a stop) it is where the robot was first measured since; unmeasured entries are then at
+    rest. The command is Robot.neutral until there is a measurement, and without a plan for robots that are
+    `passive_without_plan`.
+    """
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        self._rest = np.zeros(robot.dynamics.nx)
+        self._rest[list(robot.dynamics.manifold.quaternions)] = 1.0
+        self._place: Array | None = None
+
+    def begin(self, planned: Array | None) -> None:
+        """From now on about the planned state (nx,), or about where the robot is (None)."""
+        self._place = planned
+
+    def command(self, measured: Array | None) -> Array:
+        """(nu,) for the measured states, in the order of Robot.measured; None when there never were any."""
+        robot = self._robot
+        if measured is None or (self._place is None and robot.passive_without_plan):
+            return robot.neutral
+        if self._place is None:
+            self._place = self._with(self._rest, measured)
+        return np.asarray(robot.hold(self._with(self._place, measured), self._place))
+
+    def _with(self, state: Array, measured: Array) -> Array:
+        result = state.copy()
+        result[self._robot.measured_indices] = measured
+        return result

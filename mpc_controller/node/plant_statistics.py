@@ -1,0 +1,101 @@
+"""What a plant counts while it runs: the totals that it tells on the bus, and the table at the end."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from mpc_controller.bus.messages import Event, EventKind, Mode
+from mpc_controller.control.ladder import ModeChange
+from mpc_controller.control.reject import Reject
+from mpc_controller.node.statistics import Distribution, Percentiles
+
+_REMEMBERED_CHANGES = 1000
+_PAUSE_NS = 1_000_000_000
+
+
+@final
+@dataclass(frozen=True)
+class PlantSummary:
+    """What happened, for the table at the end.
+
+    mode_changes: the last thousand of `mode_change_count`, with times from the start. plan_age_ms: as observations tell it.
+    tick_time_us: from the observation to the command, without the plant's own reading and applying. limited_ticks: commands
+    that slid within the slew limit into a hold, a stop or back to a plan; safety_interventions: all others that the safety gate
+    changed."""
+
+    robot: str
+    duration_s: float
+    ticks: int
+    overruns: int
+    mode_changes: tuple[dict[str, float | str], ...]
+    mode_change_count: int
+    mode_s: dict[str, float]
+    plan_age_ms: Percentiles
+    tick_time_us: Percentiles
+    rejected_plans: dict[str, int]
+    limited_ticks: int
+    safety_interventions: int
+    invalid_measurements: int
+
+
+@final
+class PlantStatistics:
+    """Counts. `rejected` and `overruns` belong to others and are handed in."""
+
+    def __init__(self, rejected: Mapping[Reject, int]) -> None:
+        self._rejected = rejected
+        self.ticks = self.limited_ticks = self.interventions = self.invalid = 0
+        self.plan_age_ms, self.tick_time_us = Distribution(), Distribution()
+        self.mode_ticks: Counter[Mode] = Counter()
+        self._changes: deque[ModeChange] = deque(maxlen=_REMEMBERED_CHANGES)
+        self._change_count = 0
+        self._told: tuple[int, ...] = ()
+        self._told_ns = 0
+
+    def changed(self, change: ModeChange) -> None:
+        """The mode changed."""
+        self._changes.append(change)
+        self._change_count += 1
+
+    def totals(self, time_ns: int, overruns: int, is_last: bool = False) -> Event | None:
+        """The totals as an event: when they have changed, at most once a second, and at the end."""
+        if self._told and not is_last and time_ns - self._told_ns < _PAUSE_NS:
+            return None
+        counts = (self.interventions, self.limited_ticks, self.invalid, overruns, sum(self._rejected.values()))
+        if counts == self._told and not is_last:
+            return None
+        self._told, self._told_ns = counts, time_ns
+        names = ("safety_interventions", "limited_ticks", "invalid_measurements", "overruns", "rejected_plans")
+        details = {name: str(count) for name, count in zip(names, counts, strict=True)}
+        details |= {f"rejected_plans.{reason.value}": str(n) for reason, n in sorted(self._rejected.items())}
+        text = f"{'totals of the run' if is_last else 'totals so far'}: {counts[0]} safety interventions"
+        return Event(EventKind.INFO, time_ns, "plant", text, details=details)
+
+    def summary(self, robot: str, start_ns: int, tick_s: float, overruns: int) -> PlantSummary:
+        """The whole run."""
+        return PlantSummary(
+            robot=robot,
+            duration_s=self.ticks * tick_s,
+            ticks=self.ticks,
+            overruns=overruns,
+            mode_changes=tuple(
+                {
+                    "time_s": (change.time_ns - start_ns) * 1e-9,
+                    "from": change.before.name,
+                    "to": change.after.name,
+                    "reason": change.reason,
+                }
+                for change in self._changes
+            ),
+            mode_change_count=self._change_count,
+            mode_s={mode.name: n * tick_s for mode, n in sorted(self.mode_ticks.items())},
+            plan_age_ms=self.plan_age_ms.percentiles(),
+            tick_time_us=self.tick_time_us.percentiles(),
+            rejected_plans={reason.value: n for reason, n in sorted(self._rejected.items())},
+            limited_ticks=self.limited_ticks,
+            safety_interventions=self.interventions,
+            invalid_measurements=self.invalid,
+        )

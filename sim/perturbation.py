@@ -1,0 +1,62 @@
+"""A truth put into MuJoCo's model and into the robot's force law; what a robot cannot have is refused."""
+
+from __future__ import annotations
+
+import mujoco
+
+from mpc_controller.arrays import Array
+from mpc_controller.robot import Robot
+from sim.truth import SimTruth
+
+
+def check_truth(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> None:
+    """Raise ValueError, as the plant's constructor would, for a truth that this robot cannot have."""
+    drag_dofs(model, robot, truth)
+    law_parameters(robot, truth)
+
+
+def scale_model(model: mujoco.MjModel, data: mujoco.MjData, truth: SimTruth) -> None:
+    """Apply the truth's factors to masses, joints and actuators."""
+    model.body_mass[:] *= truth.mass_scale
+    model.body_inertia[:] *= truth.mass_scale
+    model.dof_damping[:] *= truth.joint_damping_scale
+    model.dof_frictionloss[:] *= truth.joint_friction_scale
+    model.actuator_gainprm[:, 0] *= truth.actuator_gain_scale
+    mujoco.mj_setConst(model, data)
+
+
+def drag_dofs(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> list[int]:
+    """The degrees of freedom that linear drag acts on; ValueError where there is drag and none of them."""
+    dofs = _translations_of_the_base(model) if truth.linear_drag > 0 else []
+    if truth.linear_drag > 0 and not dofs:
+        raise ValueError(
+            f"sim.truth: 'linear_drag' is {truth.linear_drag:g}; the base of '{robot.name}' does not translate, so it must be 0"
+        )
+    return dofs
+
+
+def law_parameters(robot: Robot, truth: SimTruth) -> Array:
+    """The nominal model's parameters as the robot's force law shall see them; ValueError for a name that it does not see."""
+    parameters = robot.dynamics.nominal.parameters
+    valid = parameters.names if robot.mjcf_adapter is not None else ()
+    values = parameters.values
+    for name, scale in truth.parameter_scale.items():
+        if name not in valid:
+            choice = f"valid are {', '.join(valid)}" if valid else "this robot has no force law of its own, so none is valid"
+            raise ValueError(f"sim.truth: unknown key 'parameter_scale.{name}' for '{robot.name}'; {choice}")
+        values[parameters.index(name)] *= scale
+    return values
+
+
+def _translations_of_the_base(model: mujoco.MjModel) -> list[int]:
+    """Degrees of freedom of the first moving body along world axes: a free joint's three, or those of slide joints."""
+    dofs: list[int] = []
+    for joint in range(model.njnt):
+        if model.jnt_bodyid[joint] != model.jnt_bodyid[0]:
+            break
+        first = int(model.jnt_dofadr[joint])
+        if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
+            dofs += [first, first + 1, first + 2]
+        elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
+            dofs.append(first)
+    return dofs
