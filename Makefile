@@ -13,13 +13,17 @@ PROGRESS := 2>&1 | sed -u -nE -e '/^ *(Downloading|ERROR|error|.*Errno)/p' -e 's
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
-.PHONY: demo test lint format types install install-dev install-zig compiler lock proto clean help
+.PHONY: demo test bench lint format types install install-dev install-zig compiler lock proto clean help
 
 demo: install compiler  ## fly the figure eight for 20 s: simulator, controller and recorder in three processes
 	@$(BIN)/mpc launch launch/quadrotor.toml
 
 test: install-dev compiler  ## the whole test suite
 	@$(BIN)/python -m pytest
+
+bench: install-dev compiler  ## what solves and derivatives cost on this machine
+	@$(BIN)/python -m tests.benchmarks.closed_loops
+	@$(BIN)/python -m tests.benchmarks.rigid_body
 
 lint: install-dev  ## style of the code
 	@$(BIN)/ruff check .
