@@ -20,6 +20,7 @@ from mpc_controller.solvers.trajectory import Trajectory
 
 # After this many failures in a row the plant holds, and the plan from before says little about where it is now.
 _FAILURES_TO_FORGET = 3
+_JOIN_STEP_S = 0.05  # between the points of a reference where a robot may join it
 
 
 @final
@@ -51,7 +52,8 @@ class RecedingHorizon:
     a failed iterate is never a guess, and resets the solver. Without a plan that covers the start, the guess is the state held
     constant and the solver iterates up to `cold_solves` times before anything is published, without a deadline.
 
-    The task's clock starts with the first plan.
+    The task's clock starts with the first plan, at 0 for a plant that nobody led before. A robot that another controller left
+    in the middle of a task joins it where the reference is nearest.
     """
 
     def __init__(self, robot: Robot, task: Task, solver: Solver, predictor: Predictor, cold_solves: int = 50) -> None:
@@ -88,10 +90,10 @@ class RecedingHorizon:
         """Plan from the estimate at the observation's time. epoch: of this controller; the plans of others are not known here.
         `deadline_ns` is on time.monotonic_ns()."""
         start_ns = observation.time_ns + latency_ns
-        if self.task_start_ns is None:
-            self.task_start_ns = start_ns
         following = self._last if _follows(observation, epoch) else None
         state = self._predicted(estimate, following, observation.control, parameters.model, start_ns)
+        if self.task_start_ns is None:
+            self.task_start_ns = start_ns - (self._nearest_ns(state) if observation.plan_epoch > 0 else 0)
         reference = self._reference(start_ns, override)
         p = parameters.with_disturbance(estimate.disturbance)
         if self._last is None or start_ns >= self._last.trajectory.times[-1]:
@@ -101,6 +103,13 @@ class RecedingHorizon:
             solution = _checked(self._solver.solve(state, p, reference, guess, deadline_ns))
         self._remember(solution)
         return PlannedMotion(start_ns, state, reference, solution)
+
+    def _nearest_ns(self, state: Array) -> int:
+        """Time into the task at which its reference is nearest to the state, by the task's own errors."""
+        seconds = np.arange(0.0, self._task.duration_s, _JOIN_STEP_S)
+        rows = self._task.reference(seconds)
+        distances = [sum(e * e for e in self._task.errors(state, row).values()) for row in rows]
+        return round(float(seconds[int(np.argmin(distances))]) * 1e9)
 
     def _solve_cold(self, state: Array, p: Array, reference: Array, start_ns: int) -> Solution:
         """From the state held constant, iterate until the solver says converged."""

@@ -80,7 +80,7 @@ class DisturbedDynamics(DifferentiatedDynamics):
     offset-free model-predictive control", 2003.
 
     `limits`, one a channel, are the largest |d| that are believed: they become the parameters' bounds, so that what the
-    model knows nothing of (the ground under a standing quadrotor) is not taken for a push.
+    model knows nothing of (the ground under a standing quadrotor) is not taken for a push. `channel_map` is E (nx, nd).
     """
 
     def __init__(self, nominal: Dynamics, channels: tuple[str, ...], limits: tuple[float, ...] | None = None) -> None:
@@ -104,18 +104,18 @@ class DisturbedDynamics(DifferentiatedDynamics):
                 for c, limit in zip(channels, limits, strict=True)
             )
         )
-        self._E = np.zeros((nominal.nx, len(channels)))
+        self.channel_map = np.zeros((nominal.nx, len(channels)))
         for j, c in enumerate(channels):
-            self._E[nominal.state_names.index(c), j] = 1.0
+            self.channel_map[nominal.state_names.index(c), j] = 1.0
 
     def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
         n = self.nominal.np
-        return self.nominal.xdot(x, u, p[:n]) + ca.sparsify(ca.SX(self._E)) @ p[n:]
+        return self.nominal.xdot(x, u, p[:n]) + ca.sparsify(ca.SX(self.channel_map)) @ p[n:]
 
     def jacobians(self, x: ca.SX, u: ca.SX, p: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
         n = self.nominal.np
         f, f_x, f_u = linearized(self.nominal, x, u, p[:n])
-        return f + ca.sparsify(ca.SX(self._E)) @ p[n:], f_x, f_u
+        return f + ca.sparsify(ca.SX(self.channel_map)) @ p[n:], f_x, f_u
 
 
 def has_foreign_derivatives(dynamics: Dynamics) -> bool:

@@ -35,7 +35,7 @@ class NativeFunction:
     def __init__(self, function: ca.Function, name: str, report: Callable[[str], None] = _ignore) -> None:
         self.name = name
         self.build = build_library(
-            name, function.serialize(), lambda: [Source("function.c", generate_c([dense(function, _ENTRY)]))], report
+            name, function.serialize(), lambda: [Source("function.c", generate_c([dense(function, _ENTRY)]), "-O1")], report
         )
         inputs = [function.size_in(i) for i in range(function.n_in())]
         outputs = [function.size_out(i) for i in range(function.n_out())]

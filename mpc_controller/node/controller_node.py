@@ -40,9 +40,11 @@ class ControllerOptions:
     realtime_priority: int = 0
 
 
-def control_job(robot: Robot, task: Task, solver: Solver, options: ControllerOptions) -> ControlJob:
-    """The parts of a controller, built: compiles the model's predictor. The same for the node and the replay."""
-    predictor = Predictor(robot.dynamics, RungeKutta4())
+def control_job(
+    robot: Robot, task: Task, solver: Solver, options: ControllerOptions, report: Callable[[str], None] = lambda line: None
+) -> ControlJob:
+    """The parts of a controller, built: compiles the model's predictor and reports that. The same for node and replay."""
+    predictor = Predictor(robot.dynamics, RungeKutta4(), report)
     estimator = ESTIMATORS[options.estimator](robot, predictor, task.initial_state)
     horizon = RecedingHorizon(robot, task, solver, predictor)
     rate_hz = options.rate_hz or robot.control_rate_hz

@@ -178,3 +178,13 @@ def test_the_disturbance_reaches_the_plan():
     bench = Bench()
     motion = bench.plan(0, np.zeros(2), 1.5, mode=Mode.HOLD)
     assert motion.solution.trajectory.controls[8, 0] == pytest.approx(-3.0, abs=0.15)
+
+
+@pytest.mark.parametrize(("leader", "joined_s"), [(0, 0.0), (EPOCH - 1, 1.5)])
+def test_a_task_begins_at_its_start_or_where_another_controller_left_the_robot(leader, joined_s):
+    """The reference moves 0.2 m/s; the sled stands at 0.3 m, where the reference is after 1.5 s."""
+    bench = Bench(task(lambda t: 0.2 * t[:, None]))
+    motion = bench.plan(0, np.array([0.3, 0.0]), mode=Mode.HOLD, plan_epoch=leader, plan_sequence=0)
+    np.testing.assert_allclose(motion.reference[0], [0.2 * joined_s], atol=1e-12)
+    later = bench.plan(20, np.array([0.3, 0.0]), plan_epoch=EPOCH)
+    np.testing.assert_allclose(later.reference[0], [0.2 * (joined_s + 0.1)], atol=1e-12)
