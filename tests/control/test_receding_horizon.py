@@ -187,4 +187,4 @@ def test_a_task_begins_at_its_start_or_where_another_controller_left_the_robot(l
     motion = bench.plan(0, np.array([0.3, 0.0]), mode=Mode.HOLD, plan_epoch=leader, plan_sequence=0)
     np.testing.assert_allclose(motion.reference[0], [0.2 * joined_s], atol=1e-12)
     later = bench.plan(10, np.array([0.3, 0.0]), plan_epoch=EPOCH)
-    np.testing.assert_allclose(later.reference[0], [0.2 * (joined_s + 10 * DT)], atol=1e-12)
+    np.testing.assert_allclose(later.reference[0], [0.2 * (joined_s + 0.1)], atol=1e-12)
