@@ -40,7 +40,7 @@ install: $(VENV)/.runtime  ## .venv with the locked packages and the command `mp
 
 install-dev: $(VENV)/.dev
 
-install-zig: $(VENV)/.zig
+install-zig: $(VENV)/.zig  ## a C compiler into .venv, from PyPI, for machines without one
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

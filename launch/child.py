@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, final
 
 READY = "ready"  # the first word of the line with which a process says that its set-up is done
+_ERROR = "error:"  # how the one line of an error begins
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _GRACE_S = 10.0  # a recorder may have a lot to write
 
@@ -21,13 +22,15 @@ _GRACE_S = 10.0  # a recorder may have a lot to write
 class Child:
     """`mpc ARGUMENTS` as a process in a group of its own, so that Ctrl-C reaches the launcher only.
 
-    What it prints goes line by line to `say`; the line that begins with READY sets `ready`.
+    What it prints goes line by line to `say`, errors to `complain`; the line that begins with READY sets `ready`.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], say: Callable[[str], None], complain: Callable[[str], None]
+    ) -> None:
         self.name = name
         self.ready = threading.Event()
-        self._say = say
+        self._say, self._complain = say, complain
         # -P: a folder named `sim` where the user happens to be must not be taken for ours.
         command = [sys.executable, "-P", "-m", "launch.cli", "--parent", str(os.getpid()), *arguments]
         self._process = subprocess.Popen(
@@ -70,7 +73,8 @@ class Child:
             if line.startswith(READY) and not self.ready.is_set():
                 self.ready.set()
             elif line.strip():
-                self._say(f"{self.name}: {line.rstrip()}")
+                tell = self._complain if line.startswith(_ERROR) else self._say
+                tell(f"{self.name}: {line.rstrip()}")
         stream.close()
 
 

@@ -197,7 +197,7 @@ def record(robot: str | None, endpoint: str | None, output: Path | None, json: s
 
 @mpc.command()
 @click.argument("recording", type=INPUT_FILE)
-@click.option("--output", type=FILE, metavar="PNG", help="The picture. [default: beside the recording]")
+@click.option("--output", type=FILE, metavar="FILE", help="The picture: .png, .pdf or .svg. [default: beside the recording]")
 @json_option
 def plot(recording: Path, output: Path | None, json: str | None) -> int:
     """Show a RECORDING as a table and a picture.
@@ -214,14 +214,12 @@ def plot(recording: Path, output: Path | None, json: str | None) -> int:
 
 @mpc.command()
 @click.argument("recording", type=INPUT_FILE)
-@click.option("--rate", type=RATE, metavar="HZ", help="Plans per second. [default: as recorded]")
 @click.option("--plant-rate", type=RATE, metavar="HZ", help="Rate of the plant. [default: as recorded]")
 @click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Model parameters. [default: as recorded]")
 @click.option("--estimator", type=click.Choice(_ESTIMATORS), help="What tells the state. [default: as recorded]")
 @json_option
 def replay(
     recording: Path,
-    rate: float | None,
     plant_rate: float | None,
     parameters: Path | None,
     estimator: str | None,
@@ -238,7 +236,7 @@ def replay(
     from launch.commands.replay import ReplayRequest
     from launch.commands.replay import replay as run
 
-    return run(ReplayRequest(recording, rate, plant_rate, parameters, estimator, json))
+    return run(ReplayRequest(recording, plant_rate, parameters, estimator, json))
 
 
 @mpc.command()
@@ -283,6 +281,9 @@ def doctor(json: str | None) -> int:
 @endpoint_option
 def estop(robot: str, clear: bool, endpoint: str | None) -> int:
     """Stop ROBOT now. It stays stopped, whatever plans come, until --clear.
+
+    Whatever plant is at the address is stopped, and named; --clear releases only the robot that you name. After --clear a
+    controller that is running takes over at once.
 
     \b
       mpc estop quadrotor

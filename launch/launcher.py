@@ -64,7 +64,7 @@ def run_launch(
         with (
             _swept(endpoints),
             PeerLink(endpoints, kinds=(Observation, Plan)) as link,
-            _Crew(terminal.say, stopped) as crew,
+            _Crew(terminal, stopped) as crew,
         ):
             crew.start("control", _control_arguments(launch, address, control_json))
             if recording is not None:
@@ -128,8 +128,8 @@ def _given(option: str, value: object) -> list[str]:
 class _Crew:
     """The processes of one run. Leaving the context stops them all."""
 
-    def __init__(self, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
-        self._say, self._stopped = say, stopped
+    def __init__(self, terminal: Terminal, stopped: Callable[[], bool]) -> None:
+        self._terminal, self._stopped = terminal, stopped
         self._children: dict[str, Child] = {}
         self.failure: str | None = None
         self.code = ExitCode.OK
@@ -145,7 +145,7 @@ class _Crew:
         return self.failure is None and not self._stopped()
 
     def start(self, name: str, arguments: Sequence[str]) -> None:
-        self._children[name] = Child(name, arguments, self._say)
+        self._children[name] = Child(name, arguments, self._terminal.say, self._terminal.complain)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until all say that they are ready; one that does not is a failure."""

@@ -21,8 +21,11 @@ _PLAIN_PERIOD_S = 2.0  # between lines where there is no terminal to write over
 class Terminal:
     """Lines that stay, and one that is written over. Safe to use from the children's reader threads."""
 
-    def __init__(self, stream: TextIO = sys.stdout, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO = sys.stdout, clock_s: Callable[[], float] = time.monotonic, errors: TextIO | None = None
+    ) -> None:
         self._stream, self._clock_s = stream, clock_s
+        self._errors = sys.stderr if errors is None else errors
         self._is_terminal = stream.isatty()
         self._lock = threading.Lock()
         self._live = ""
@@ -32,6 +35,15 @@ class Terminal:
         """Print a line that stays."""
         with self._lock:
             self._write(f"{line}\n")
+            if self._live:
+                self._write_live()
+
+    def complain(self, line: str) -> None:
+        """Print a line that stays, where errors go: perhaps the same terminal."""
+        with self._lock:
+            self._write("")
+            self._errors.write(f"{line}\n")
+            self._errors.flush()
             if self._live:
                 self._write_live()
 

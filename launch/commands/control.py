@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from launch.announcing_link import AnnouncingLink
 from launch.child import READY
 from launch.errors import ExitCode
 from launch.memory_lock import lock_memory
@@ -59,13 +60,14 @@ def control(request: ControlRequest) -> ExitCode:
             plant_timeout_s=request.wait_s,
             realtime_priority=request.priority,
         )
-        control_job(robot, task, solver, options)  # compiles what is left to compile, for run_controller to find
+        control_job(robot, task, solver, options, say)  # compiles what is left to compile, for run_controller to find
         if request.priority:
             lock_memory()
         io_priority = request.priority and request.priority - 1
         with PeerLink(endpoints, newest_only=(), kinds=_HEARD, io_priority=io_priority) as link:
             stop.polite()
             say(f"{READY}: waiting for the plant of {robot.name} on {address}")
-            summary = run_controller(robot, task, solver, link, options, stop.within(request.duration_s))
+            with AnnouncingLink(link, say) as announced:
+                summary = run_controller(robot, task, solver, announced, options, stop.within(request.duration_s))
     write_json(request.json, summary)
     return ExitCode.OK

@@ -8,7 +8,7 @@ from typing import Any
 from launch.errors import CommandError, ExitCode
 from launch.output import check_json_path, speaker, write_json
 from launch.selection import task_of
-from mpc_controller.analysis.figure import draw
+from mpc_controller.analysis.figure import FORMATS, draw
 from mpc_controller.analysis.run import load_run
 from mpc_controller.analysis.summary import summarize
 from mpc_controller.analysis.table import format_table
@@ -19,6 +19,9 @@ def plot(recording: Path, output: Path | None, json_path: str | None) -> ExitCod
     """Print the table, write the picture and the JSON summary."""
     check_json_path(json_path)
     picture = output or recording.with_suffix(".png")
+    if picture.suffix.lower() not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise CommandError(f"--output {picture}: no format for pictures; give a name that ends in {known}", ExitCode.BAD_INPUT)
     summary, table = analyze(recording, picture)
     say = speaker(json_path)
     say(table)

@@ -22,7 +22,6 @@ class ReplayRequest:
     """The options of `mpc replay`; None stands for what the recorded controller ran with."""
 
     recording: Path
-    rate_hz: float | None
     plant_rate_hz: float | None
     parameters: Path | None
     estimator: str | None
@@ -37,7 +36,7 @@ def replay(request: ReplayRequest) -> ExitCode:
     robot = robot_with(recorded.robot, request.parameters, request.plant_rate_hz or (told and told.plant_rate_hz))
     if told and request.parameters is None:
         robot = with_parameters(robot, told.parameters)
-    rate_hz = request.rate_hz or (told and told.rate_hz)
+    rate_hz = told and told.rate_hz
     check_rates(robot, rate_hz)
     task = task_of(robot, recorded.task)
     solver = solver_of(task, recorded.solver, say)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from launch.announcing_link import AnnouncingLink
 from launch.child import READY
 from launch.errors import CommandError, ExitCode
 from launch.launch_file import load_launch_file
@@ -76,7 +77,8 @@ def simulate(request: SimRequest) -> ExitCode:
         say(f"{READY}: simulating {robot.name} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}")
         _await_peers(link, request.peers, stop.requested)
         clock = SimulationClock(round(1e9 / robot.plant_rate_hz), real_time=not request.lock_step)
-        summary = run_plant(plant, robot, link, clock, options, stop.requested)
+        with AnnouncingLink(link, say) as announced:
+            summary = run_plant(plant, robot, announced, clock, options, stop.requested)
     write_json(request.json, summary)
     return ExitCode.OK
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -25,12 +26,17 @@ from mpc_controller.analysis.time_panels import (
 from mpc_controller.analysis.tracking import Tracking, track
 from mpc_controller.robot import Robot, Task
 
+FORMATS: Final = (".png", ".pdf", ".svg")
+
 # A panel's share of the column's height, and what draws it.
 Panel = tuple[float, Callable[[Axes], None]]
 
 
 def draw(run: Run, robot: Robot, task: Task, path: Path) -> None:
-    """Write the picture as PNG. ValueError where the run is of another robot or task; OSError where it can't be written."""
+    """Write the picture, in that of FORMATS in which the path ends.
+
+    ValueError where the run is of another robot or task; OSError where it can't be written.
+    """
     tracking = track(run, robot, task)
     flown = path_of(tracking, robot, task)
     figure = Figure(figsize=(13.0, 8.4), dpi=120, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.06), facecolor="white")
@@ -50,7 +56,7 @@ def draw(run: Run, robot: Robot, task: Task, path: Path) -> None:
     solve_times: Panel = (1.0, partial(draw_solve_times, run=run))
     if flown is not None and flown.depth is None and flown.is_long:
         halves = figure.add_gridspec(2, 1, height_ratios=(1.0, 3.0))
-        draw_path(figure.add_subfigure(halves[0]).add_subplot(), path=flown, task=task)
+        draw_path(figure.add_subfigure(halves[0]).add_subplot(), path=flown, times=tracking.times, task=task)
         _columns(figure.add_subfigure(halves[1]), errors, [*controls, solve_times])
     else:
         _columns(figure, [*_motion(flown, run, tracking, robot, task), solve_times], [*errors, *controls])
@@ -64,7 +70,7 @@ def _motion(flown: FlownPath | None, run: Run, tracking: Tracking, robot: Robot,
             (1.0, over_time(run, partial(draw_state, tracking=tracking, robot=robot, task=task, index=i)))
             for i in shown_states(robot, task)
         ]
-    panels: list[Panel] = [(3.0, partial(draw_path, path=flown, task=task))]
+    panels: list[Panel] = [(3.0, partial(draw_path, path=flown, times=tracking.times, task=task))]
     if flown.depth is not None:
         panels.append((1.0, over_time(run, partial(draw_depth, path=flown, times=tracking.times))))
     return panels

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
+from mpc_controller.analysis.broken_line import broken_line
 from mpc_controller.analysis.style import ACTUAL, DASHED, OBSTACLE, QUIET, WANTED, legend, tidy
 from mpc_controller.analysis.tracking import Tracking
 from mpc_controller.arrays import Array
@@ -71,14 +72,15 @@ def _widest(positions: Array) -> tuple[int, int]:
     return (first, second)
 
 
-def draw_path(axes: Axes, path: FlownPath, task: Task) -> None:
+def draw_path(axes: Axes, path: FlownPath, times: Array, task: Task) -> None:
     """The path in its plane, to scale; from above with what the task's parameters say is in the way."""
     i, j = path.plane
     if path.plane == (0, 1):
         for x, y, radius in _circles(task.problem.extra_parameters):
             axes.add_patch(Circle((x, y), radius, facecolor=OBSTACLE, edgecolor=WANTED, linewidth=1.0, zorder=1))
-    axes.plot(path.flown[:, i], path.flown[:, j], color=ACTUAL, linewidth=2.2, label="actual")
-    axes.plot(path.wanted[:, i], path.wanted[:, j], color=QUIET, linewidth=1.0, linestyle=DASHED, label="wanted")
+    (_, flown), (_, wanted) = broken_line(times, path.flown), broken_line(times, path.wanted)
+    axes.plot(flown[:, i], flown[:, j], color=ACTUAL, linewidth=2.2, label="actual")
+    axes.plot(wanted[:, i], wanted[:, j], color=QUIET, linewidth=1.0, linestyle=DASHED, label="wanted")
     axes.plot(path.flown[0, i], path.flown[0, j], "o", markersize=5, color=ACTUAL, markerfacecolor="white", label="start")
     axes.set_aspect("equal", adjustable="datalim")
     title = "Path from above" if path.plane == (0, 1) else f"Path in {_AXES[i]} and {_AXES[j]}"
@@ -89,8 +91,8 @@ def draw_path(axes: Axes, path: FlownPath, task: Task) -> None:
 def draw_depth(axes: Axes, path: FlownPath, times: Array) -> None:
     """The third coordinate over time."""
     assert path.depth is not None
-    axes.plot(times, path.wanted[:, path.depth], color=WANTED, linewidth=1.4, linestyle=DASHED)
-    axes.plot(times, path.flown[:, path.depth], color=ACTUAL, linewidth=1.4)
+    axes.plot(*broken_line(times, path.wanted[:, path.depth]), color=WANTED, linewidth=1.4, linestyle=DASHED)
+    axes.plot(*broken_line(times, path.flown[:, path.depth]), color=ACTUAL, linewidth=1.4)
     name = _AXES[path.depth]
     tidy(axes, "Height" if name == "z" else f"Position {name}", y=f"{name} [m]")
 
@@ -106,8 +108,8 @@ def draw_state(axes: Axes, tracking: Tracking, robot: Robot, task: Task, index: 
     name, unit = robot.dynamics.state_names[index], robot.dynamics.state_units[index]
     if name in task.problem.reference_names:
         wanted = tracking.wanted[:, task.problem.reference_names.index(name)]
-        axes.plot(tracking.times, wanted, color=WANTED, linewidth=1.4, linestyle=DASHED, label="wanted")
-    axes.plot(tracking.times, tracking.states[:, index], color=ACTUAL, linewidth=1.4, label="actual")
+        axes.plot(*broken_line(tracking.times, wanted), color=WANTED, linewidth=1.4, linestyle=DASHED, label="wanted")
+    axes.plot(*broken_line(tracking.times, tracking.states[:, index]), color=ACTUAL, linewidth=1.4, label="actual")
     tidy(axes, name.replace("_", " ").capitalize(), y=f"[{unit}]" if unit else "")
     if len(tracking.times):
         legend(axes)

@@ -23,13 +23,15 @@ def summarize(run: Run, robot: Robot, task: Task) -> dict[str, Any]:
 
     tracking_rmse, tracking_max: of every error of the task after its settle_s, against the true state where it was recorded.
     control_used: the largest share of each control's limit that was used. constraint_excess: how far each path constraint
-    on the states was overstepped at most, at the nominal parameters; 0 when it held. limited_ticks: how many commands
+    on the states was overstepped at most, at the nominal parameters; 0 when it held. soft_constraints: those of them that may
+    be overstepped, at a price. limited_ticks: how many commands
     slid within the slew limit into a hold, a stop or back to a plan.
     """
     tracking = track(run, robot, task)
     errors = {name: values for name, values in tracking.settled(task.settle_s).items() if len(values)}
     followed = run.observations.plan_sequences > 0
     totals = _plant_totals(run.events)
+    excess = _constraint_excess(tracking, task.problem)
     return {
         "robot": robot.name,
         "task": task.name,
@@ -48,7 +50,8 @@ def summarize(run: Run, robot: Robot, task: Task) -> dict[str, Any]:
         "limited_ticks": int(totals.get("limited_ticks", 0)),
         "mode_changes": _mode_changes(run),
         "control_used": _control_used(run.observations.controls, robot),
-        "constraint_excess": _constraint_excess(tracking, task.problem),
+        "constraint_excess": excess,
+        "soft_constraints": [c.name for c in task.problem.path_constraints if c.soft is not None and c.name in excess],
         "build_s": _build_s(run.events),
         "recording": run.recording,
         "truncated": run.truncated,

@@ -80,7 +80,8 @@ def _limits(summary: Mapping[str, Any]) -> list[str]:
     lines = ["", _row("limits")]
     lines += [_row(name.replace("_", " "), f"{100 * share:.0f} % used") for name, share in summary["control_used"].items()]
     for name, excess in summary["constraint_excess"].items():
-        lines.append(_row(name.replace("_", " "), "kept" if excess == 0 else f"over by {excess:.3g}"))
+        soft = " (soft)" if name in summary["soft_constraints"] else ""
+        lines.append(_row(name.replace("_", " "), "kept" if excess == 0 else f"over by {excess:.3g}{soft}"))
     return lines
 
 

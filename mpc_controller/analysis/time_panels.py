@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from mpc_controller.analysis.broken_line import broken_line
 from mpc_controller.analysis.run import Run
 from mpc_controller.analysis.style import ACTUAL, GRID, LIMIT, QUIET, SERIES, legend, tidy
 from mpc_controller.analysis.tracking import Tracking
@@ -44,7 +45,8 @@ def draw_error(axes: Axes, tracking: Tracking, name: str, settle_s: float) -> No
     values = scale * tracking.errors[name]
     counted = values[tracking.times >= settle_s]
     axes.axvspan(0.0, settle_s, color=GRID, alpha=0.6, linewidth=0)
-    axes.plot(tracking.times, values, color=ACTUAL, linewidth=1.2)
+    half_turn = scale * np.pi if name.endswith("_rad") else None
+    axes.plot(*broken_line(tracking.times, values, half_turn), color=ACTUAL, linewidth=1.2)
     note = f"RMSE {np.sqrt(np.mean(counted**2)):.3g} {unit}, max {np.abs(counted).max():.3g} {unit}" if len(counted) else ""
     if not np.ptp(values) > _SMALLEST_SPAN:
         axes.set_ylim(-1.0, 1.0)

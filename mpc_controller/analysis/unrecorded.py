@@ -32,6 +32,7 @@ def summarize_nodes(robot: str, task: str, solver: str, control: Mapping[str, An
         "mode_changes": plant.get("mode_changes", []),
         "control_used": {},
         "constraint_excess": {},
+        "soft_constraints": [],
         "build_s": control.get("build_s"),
         "recording": None,
         "truncated": False,

@@ -46,7 +46,8 @@ def find_compiler() -> Compiler:
             return compiler
     if importlib.util.find_spec("ziglang") is not None:
         return Compiler((sys.executable, "-m", "ziglang", "cc"), "zig", importlib.metadata.version("ziglang"))
-    raise CompilerError("no C compiler found ($CC, cc, gcc, clang, ziglang); install gcc, or run `pip install ziglang`")
+    install = f"install gcc, or run '{sys.executable} -m pip install ziglang'"
+    raise CompilerError(f"no C compiler found ($CC, cc, gcc, clang, ziglang); {install}")
 
 
 def _system_compiler(command: tuple[str, ...]) -> Compiler | None:

@@ -125,6 +125,13 @@ def test_constraint_excess_is_the_worst_step_over_a_path_constraint(robot):
     assert summary_of(flight(lambda t: -0.9), robot)["constraint_excess"] == {"rail": 0.0}
 
 
+def test_the_table_tells_which_constraints_are_soft(robot):
+    summary = summary_of(flight(lambda t: 1.25), robot)
+    assert summary["soft_constraints"] == ["rail"]
+    assert "over by 0.25 (soft)" in format_table(summary)
+    assert "over by 0.25\n" in format_table(summary | {"soft_constraints": []})
+
+
 def test_the_build_time_is_what_the_controller_told(robot):
     messages = [observation(0), event(EventKind.INFO, 0, "ready", build_s="2.5")]
     assert summary_of(messages, robot)["build_s"] == 2.5

@@ -52,8 +52,14 @@ def test_help_needs_no_heavy_import() -> None:
         (["sim", "cartpole", "--seed", "99999999999999999999"], 2, "is not in the range"),
         (["launch", f"{ROOT}/launch/cartpole.toml", "--rate", "501"], 2, "the control rate is 501 Hz"),
         (["sim", "cartpole", "--endpoint", "tcp://0.0.0.0:1"], 2, "only loopback addresses"),
+        (
+            ["plot", str(Path(__file__)), "--output", "x.foo"],
+            2,
+            "x.foo: no format for pictures; give a name that ends in .png,",
+        ),
         (["plot", "absent.mcap"], 2, "'absent.mcap' does not exist"),
         (["launch", "absent.toml"], 2, "'absent.toml' does not exist"),
+        (["replay", str(Path(__file__)), "--rate", "50"], 2, "No such option"),
         (["record"], 2, "give a robot"),
         (["fly"], 2, "No such command 'fly'"),
         (["robots", "--json", "absent/out.json"], 2, "cannot be written"),
@@ -101,7 +107,7 @@ def test_without_a_compiler_the_doctor_says_what_to_install(monkeypatch: pytest.
     result = run("doctor")
     assert result.returncode == 3
     assert "[fail] compiler: no C compiler found" in result.stdout
-    assert "`pip install ziglang`" in result.stdout
+    assert f"install gcc, or run '{sys.executable} -m pip install ziglang'" in result.stdout
 
 
 def test_without_a_compiler_the_controller_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

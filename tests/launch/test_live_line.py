@@ -64,3 +64,12 @@ def test_the_line_tells_time_since_the_first_observation_and_the_mode() -> None:
         )
         plant.send(later)
         assert monitor.line() == "  1.50 s | plan age 12.0 ms | NOMINAL"
+
+
+def test_errors_go_to_their_own_stream_and_the_live_line_comes_back() -> None:
+    screen, errors = _Screen(), io.StringIO()
+    terminal = Terminal(screen, errors=errors)
+    terminal.show("one")
+    terminal.complain("sim: error: bad")
+    assert errors.getvalue() == "sim: error: bad\n"
+    assert screen.getvalue() == "\r\x1b[Kone\r\x1b[K\r\x1b[Kone"

@@ -67,5 +67,5 @@ def test_the_wheel_is_the_last_resort() -> None:
 @pytest.mark.usefixtures("empty_path")
 def test_without_any_compiler_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(CompilerError, match="install gcc, or run `pip install ziglang`"):
+    with pytest.raises(CompilerError, match=f"install gcc, or run '{sys.executable} -m pip install ziglang'"):
         find_compiler()
