@@ -117,7 +117,9 @@ def _compile(sources: Sequence[Source], compiler: Compiler, folder: Path) -> Pat
 
 def _run(command: Sequence[str], folder: Path) -> None:
     """Run one compiler command in `folder`; CompilerError shows the command and the first lines that it said."""
-    environment = {"ZIG_GLOBAL_CACHE_DIR": str(cache_folder() / "zig"), **os.environ, "LC_ALL": "C"}
+    # zig keeps its support library; where there is no cache folder that can be written, only for this build.
+    kept = cache_folder() if cache_folder().is_dir() and os.access(cache_folder(), os.W_OK) else folder
+    environment = {"ZIG_GLOBAL_CACHE_DIR": str(kept / "zig"), **os.environ, "LC_ALL": "C"}
     answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", env=environment)
     if answer.returncode != 0:
         said = "\n".join(answer.stderr.strip().splitlines()[:_ERROR_LINES])

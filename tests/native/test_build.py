@@ -7,13 +7,14 @@ import importlib.util
 import multiprocessing
 import multiprocessing.synchronize
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from mpc_controller.native.build import Build, Source, build_library
-from mpc_controller.native.compiler import CompilerError
+from mpc_controller.native.compiler import CompilerError, find_compiler
 
 ANSWER = Source("answer.c", '#include "number.h"\nint answer(void) { return NUMBER; }\n')
 
@@ -45,7 +46,7 @@ def test_the_second_build_with_a_key_comes_from_the_cache_without_its_sources(ca
 def test_another_key_or_compiler_is_another_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = {_build("one", 1).path, _build("two", 2).path}
     wrapper = tmp_path / "wrapper"
-    wrapper.write_text('#!/bin/sh\nexec cc "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(find_compiler().command)} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("CC", str(wrapper))
     paths.add(_build("one", 1).path)
@@ -71,8 +72,9 @@ def test_a_damaged_library_is_built_again(damage: str) -> None:
     path.write_bytes(damaged[damage])
     again = _build()
     assert not again.from_cache
-    assert path.read_bytes() == content
+    assert path.read_bytes() != damaged[damage]
     assert again.library.answer() == 42
+    assert _build().from_cache  # what was put there is whole
 
 
 def test_two_processes_may_build_the_same_library_at_once(cache: Path) -> None:

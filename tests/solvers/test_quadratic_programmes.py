@@ -24,7 +24,7 @@ def _guess(problem, x0):
                                                              (4, 2, 3, 10, True), (6, 4, 12, 15, True)])  # fmt: skip
 def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(nx, nu, rows, N, soft):
     problem = linear_problem(nx, nu, rows, N, soft=soft)
-    solver = MultipleShooting(problem, real_time_iteration=False, tolerance=1e-7)
+    solver = MultipleShooting(problem, real_time_iteration=False)
     rng = np.random.default_rng(nx + 10 * N)
     for _ in range(60):
         instance = random_instance(rng, nx, nu, rows, N, soft=soft)
