@@ -135,22 +135,20 @@ class StageFunctions:
     def _quadratic(self, costs: tuple[Cost, ...], *, with_controls: bool) -> tuple[ca.SX, ca.SX, ca.SX]:
         """Value, gradient and (Gauss-Newton or exact) Hessian of a sum of costs over z."""
         size = self.ndx + (self.nu if with_controls else 0)
-        value, gradient, hessian = ca.SX(0), ca.SX(size, 1), ca.SX(size, size)
+        gradient, hessian = ca.SX(size, 1), ca.SX(size, size)
         for cost in costs:
             if isinstance(cost, LeastSquares):
                 residual, weights = cost.residual(self._stage), self._weights(cost)
                 J = self._tangent_jacobian(residual, with_controls=with_controls)
                 WJ = ca.diag(weights) @ J
-                value += ca.dot(residual, weights * residual) / 2
                 gradient += WJ.T @ residual
                 hessian += J.T @ WJ
             else:
                 general = cost.value(self._stage)
                 J = self._tangent_jacobian(general, with_controls=with_controls)
-                value += general
                 gradient += J.T
                 hessian += self._exact_hessian(general, with_controls=with_controls)
-        return value, gradient, hessian
+        return self._total(costs), gradient, hessian
 
     def _exact_hessian(self, value: ca.SX, *, with_controls: bool) -> ca.SX:
         """∂²l(x ⊞ δ, u)/∂z² at δ = 0."""

@@ -2,7 +2,7 @@
 //
 //     min Σ_k ½ zᵀH_k z + h_kᵀz + ½ xᵀH_N x + h_Nᵀx,   x_{k+1} = [B A]_k z_k + b_k,   z = (u, x)
 //
-// in the square-root-free form W = H + [B A]ᵀ P [B A], of which a partial Cholesky factorisation of the u block gives the feedback
+// in the form W = H + [B A]ᵀ P [B A], of which a partial Cholesky factorisation of the u block gives the feedback
 // in its first NU columns and the cost-to-go P_k as the Schur complement.
 // Source: Frison, Jørgensen, "Efficient implementation of the Riccati recursion for linear-quadratic control problems", 2013.
 #pragma once
