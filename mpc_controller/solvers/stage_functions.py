@@ -65,6 +65,11 @@ class StageFunctions:
         at_zero = ca.Function("lift", [self._x, dx], [ca.jacobian(dynamics.manifold.plus(self._x, dx), dx)])
         self._lift = at_zero(self._x, ca.SX.zeros(self.ndx)) if self.ndx != self.nx else ca.SX.eye(self.nx)
 
+    @property
+    def variant(self) -> str:
+        """What these functions hold beyond the problem itself, for the key of the library's cache."""
+        return "shooting"
+
     @cached_property
     def path_rows(self) -> list[Row]:
         """Rows at k = 0..N−1 (those on states alone from k = 1), bounds first."""

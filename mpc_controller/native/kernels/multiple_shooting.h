@@ -5,16 +5,13 @@
 #pragma once
 #include "shooting_point.h"
 
-enum { CONVERGED, ITERATION_LIMIT, DEADLINE, INFEASIBLE, DIVERGED, NUMERICAL_FAILURE };
-
 typedef struct {
     double max_iterations, real_time_iteration, tolerance, qp_max_iterations, qp_tolerance, qp_complementarity, qp_stationarity, qp_gradient;
 } Options;
 
 typedef struct {
-    double status, iterations, sweeps, cost, stationarity, dynamics, inequality, complementarity;
-    double worst_stage, worst_row, slack;
-} Info;
+    Workspace workspace;
+} Memory;
 
 // A full step of the real-time iteration is refused when it leaves the dynamics or a hard row unmet by more than this much of
 // 1 + the largest state.
@@ -184,79 +181,17 @@ static int to_convergence(Workspace *w, const Inputs *in, const Options *o, cons
     }
 }
 
-// Quaternions to unit length; 1 when one is too short to mean an attitude.
-static int normalize(double *x) {
-    for (int i = 0; i < QUATERNIONS; i++) {
-        double *q = x + QUATERNION[i];
-        const double square = q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
-        if (!(square > 0.25)) return 1;
-        for (int j = 0; j < 4; j++) q[j] /= sqrt(square);
-    }
-    return 0;
-}
-
-// Whether a lower bound is above its upper one; names the row and by how much.
-static int has_reversed_bounds(const double *p, Info *info) {
-    for (int k = 0; k <= N; k += N)
-        for (int i = 0; i < (k < N ? NG : NGT); i++) {
-            const double excess = k < N ? p[LOWER[i]] - p[UPPER[i]] : p[LOWER_N[i]] - p[UPPER_N[i]];
-            if (!(excess > 0)) continue;
-            info->worst_stage = k, info->worst_row = i, info->inequality = excess;
-            return 1;
-        }
-    return 0;
-}
-
-static int any_nan(const double *a, int n) {
-    int found = 0;
-    for (int i = 0; i < n; i++) found |= a[i] != a[i];
-    return found;
-}
-
-// Check what was given, start from the guess with x₀ for its first state, and solve.
-static int run(Workspace *w, const Inputs *in, const double *x0, const Options *o, long long deadline, Info *info) {
+// The method's part of `solve` (entry.h).
+static int plan(Memory *m, const Inputs *in, const Options *o, Info *info) {
     const QPOptions options = {o->qp_tolerance, o->qp_complementarity, o->qp_stationarity,
-                               o->qp_gradient,  (int)o->qp_max_iterations, deadline};
-    int bad = any_nan(x0, NXA) || any_nan(in->p, NP) || any_nan(in->reference, (N + 1) * NR);
-    memcpy(w->x[0], x0, sizeof w->x[0]);
-    bad = bad || any_nan(&w->x[0][0], (N + 1) * NXA) || any_nan(&w->u[0][0], N * NU);
-    for (int k = 0; k <= N && !bad; k++) bad = normalize(w->x[k]);
-    if (bad) return NUMERICAL_FAILURE;
-    if (has_reversed_bounds(in->p, info)) return INFEASIBLE;
-    return o->real_time_iteration ? real_time_iteration(w, in, &options, info) : to_convergence(w, in, o, &options, info);
+                               o->qp_gradient,  (int)o->qp_max_iterations, in->deadline_ns};
+    m->workspace.qp.sweeps = 0;
+    return o->real_time_iteration ? real_time_iteration(&m->workspace, in, &options, info)
+                                  : to_convergence(&m->workspace, in, o, &options, info);
 }
 
-long long workspace_size(void) { return sizeof(Workspace); }
-
-void forget(Workspace *w) { memset(w, 0, sizeof *w); }
-
-// x0 (NXA), p (NP), reference (N+1, NR), grid (N); X (N+1, NXA) and U (N, NU) hold the guess and then the result: of a deadline
-// the last iterate, of another failure the guess. K (N, NU, NX) and multipliers (N NG + NGT, in the kernels' row order) are zero
-// after a failure, and the memory of earlier solves is wiped.
-void solve(Workspace *w, const double *x0, const double *p, const double *reference, const double *grid, double *X, double *U,
-           double *K, double *multipliers, const Options *options, long long deadline, Info *info) {
-    const Inputs in = {p, reference, grid};
-    *info = (Info){.cost = INFINITY, .stationarity = INFINITY, .dynamics = INFINITY, .inequality = INFINITY,
-                   .complementarity = INFINITY, .worst_stage = -1, .worst_row = -1};
-    memset(K, 0, N * NU * NX * sizeof(double));
-    memset(multipliers, 0, (N * NG + NGT) * sizeof(double));
-    w->qp.sweeps = 0;
-    memcpy(w->x, X, sizeof w->x);
-    memcpy(w->u, U, sizeof w->u);
-    const int status = run(w, &in, x0, options, deadline, info);
-    info->status = status;
-    if (status == CONVERGED || status == ITERATION_LIMIT || status == DEADLINE) {
-        memcpy(X, w->x, sizeof w->x);
-        memcpy(U, w->u, sizeof w->u);
-    }
-    if (status != CONVERGED && status != ITERATION_LIMIT) {
-        forget(w);
-        return;
-    }
-    for (int k = 0; k < N; k++) riccati_gain(&w->qp.stage[k], K + k * NU * NX);
-    for (int k = 0; k <= N; k++) {
-        const int rows = k < N ? NG : NGT;
-        const double *lambda = w->qp.sides.lambda + k * SIDES;
-        for (int i = 0; i < rows; i++) multipliers[k * NG + i] = lambda[rows + i] - lambda[i];
-    }
+static void feedback(const Memory *m, double *K, double *multipliers) {
+    const QP *q = &m->workspace.qp;
+    for (int k = 0; k < N; k++) riccati_gain(&q->stage[k], K + k * NU * NX);
+    sides_multipliers(&q->sides, multipliers);
 }

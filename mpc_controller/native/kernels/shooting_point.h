@@ -14,7 +14,16 @@ typedef struct {
 
 typedef struct {
     const double *p, *reference, *grid;
+    long long deadline_ns;
 } Inputs;
+
+// How a solve ended (solution.py: Status), and what else is said of it, in the order of native_program.py.
+enum { CONVERGED, ITERATION_LIMIT, DEADLINE, INFEASIBLE, DIVERGED, NUMERICAL_FAILURE };
+
+typedef struct {
+    double status, iterations, sweeps, cost, stationarity, dynamics, inequality, complementarity;
+    double worst_stage, worst_row, slack;
+} Info;
 
 // What a point costs: objective with the prices of soft rows, and the ℓ1 norm of what hard rows and dynamics miss.
 typedef struct {

@@ -168,3 +168,12 @@ static double side_residuals(Sides *a) {
     }
     return worst;
 }
+
+// Multipliers of the rows, in the kernels' order of rows: positive where the upper bound presses, negative where the lower one does.
+static void sides_multipliers(const Sides *a, double *multipliers) {
+    for (int k = 0; k <= N; k++) {
+        const int rows = k < N ? NG : NGT;
+        const double *lambda = a->lambda + k * SIDES;
+        for (int i = 0; i < rows; i++) multipliers[k * NG + i] = lambda[rows + i] - lambda[i];
+    }
+}

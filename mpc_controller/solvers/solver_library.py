@@ -1,4 +1,4 @@
-"""The shared library of one problem: generated stage functions, a header with its sizes and tables, and the kernels."""
+"""The shared library of one problem and method: generated stage functions, a header with sizes and tables, and the kernels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from mpc_controller.native.codegen import generate_c
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.stage_functions import StageFunctions
 
-_KERNELS = ("linalg.h", "riccati.h", "sides.h", "interior_point.h", "shooting_point.h", "multiple_shooting.h")
 # Packages whose code decides what is generated: a change in any of them builds anew.
 _GENERATORS = ("model", "problem", "solvers", "native")
 # An equality constraint is given this much room, relative to 1 or its value, as interior points need an interior.
 _MIN_RANGE = 2e-8
 
 
-def build_shooting_library(functions: StageFunctions, report: Callable[[str], None]) -> Build:
-    """Compile (or take from the cache) the native multiple-shooting solver of a problem. Raises CompilerError."""
+def build_solver_library(functions: StageFunctions, method: str, report: Callable[[str], None]) -> Build:
+    """Compile (or take from the cache) the native solver of a problem; `method` names its file in native/kernels.
+
+    Raises CompilerError.
+    """
     problem = functions.problem
+    key = "\0".join((problem.fingerprint, functions.variant, method, _code_digest()))
     return build_library(
-        f"the solver of {problem.name}", problem.fingerprint + _code_digest(), lambda: _sources(functions), report
+        f"the {method.replace('_', '-')} solver of {problem.name}", key, lambda: _sources(functions, method), report
     )
 
 
@@ -42,11 +45,11 @@ def _code_digest() -> str:
     return digest.hexdigest()
 
 
-def _sources(functions: StageFunctions) -> Sequence[Source]:
+def _sources(functions: StageFunctions, method: str) -> Sequence[Source]:
     generated = functions.functions()
-    kernels = files("mpc_controller.native") / "kernels"
-    headers = [Source(name, (kernels / name).read_text()) for name in _KERNELS]
-    main = '#include "problem.h"\n#include "multiple_shooting.h"\n'
+    kernels = Path(str(files("mpc_controller.native") / "kernels"))
+    headers = [Source(path.name, path.read_text()) for path in sorted(kernels.glob("*.h"))]
+    main = f'#include "problem.h"\n#include "{method}.h"\n#include "entry.h"\n'
     return [
         *headers,
         Source("problem.h", _header(functions, generated)),

@@ -1,0 +1,88 @@
+// The one entry of every native solver. A method's header comes before this one and defines
+//
+//     Options, Memory      its options as doubles, and what it keeps between solves; a Memory starts with a Workspace
+//     plan                 solve from the iterate (x, u) of the workspace; gives back the status
+//     feedback             gains and multipliers of the last plan
+#pragma once
+#include "shooting_point.h"
+
+// All that one call takes and gives. x0 (NXA), p (NP), reference (N+1, NR), grid (N); X (N+1, NXA) and U (N, NU) hold the guess
+// and then the result: of a deadline the last iterate, of another failure the guess. K (N, NU, NX) and multipliers
+// (N NG + NGT, in the kernels' row order) are zero after a failure.
+typedef struct {
+    Memory *memory;
+    const double *x0, *p, *reference, *grid;
+    double *X, *U, *K, *multipliers;
+    const Options *options;
+    Info *info;
+    long long deadline_ns;
+} Call;
+
+// Quaternions to unit length; 1 when one is too short to mean an attitude.
+static int normalize(double *x) {
+    for (int i = 0; i < QUATERNIONS; i++) {
+        double *q = x + QUATERNION[i];
+        const double square = q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
+        if (!(square > 0.25)) return 1;
+        for (int j = 0; j < 4; j++) q[j] /= sqrt(square);
+    }
+    return 0;
+}
+
+// Whether a lower bound is above its upper one; names the row and by how much.
+static int has_reversed_bounds(const double *p, Info *info) {
+    for (int k = 0; k <= N; k += N)
+        for (int i = 0; i < (k < N ? NG : NGT); i++) {
+            const double excess = k < N ? p[LOWER[i]] - p[UPPER[i]] : p[LOWER_N[i]] - p[UPPER_N[i]];
+            if (!(excess > 0)) continue;
+            info->worst_stage = k, info->worst_row = i, info->inequality = excess;
+            return 1;
+        }
+    return 0;
+}
+
+static int any_nan(const double *a, int n) {
+    int found = 0;
+    for (int i = 0; i < n; i++) found |= a[i] != a[i];
+    return found;
+}
+
+// Check what was given, start from the guess with x₀ for its first state, and solve.
+static int run(const Call *c) {
+    Workspace *w = &c->memory->workspace;
+    const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns};
+    memcpy(w->x, c->X, sizeof w->x);
+    memcpy(w->u, c->U, sizeof w->u);
+    memcpy(w->x[0], c->x0, sizeof w->x[0]);
+    int bad = any_nan(in.p, NP) || any_nan(in.reference, (N + 1) * NR);
+    bad = bad || any_nan(&w->x[0][0], (N + 1) * NXA) || any_nan(&w->u[0][0], N * NU);
+    for (int k = 0; k <= N && !bad; k++) bad = normalize(w->x[k]);
+    if (bad) return NUMERICAL_FAILURE;
+    if (has_reversed_bounds(in.p, c->info)) return INFEASIBLE;
+    return plan(c->memory, &in, c->options, c->info);
+}
+
+long long memory_size(void) { return sizeof(Memory); }
+
+void forget(Memory *m) { memset(m, 0, sizeof *m); }
+
+// A failure wipes the memory of earlier solves.
+void solve(const Call *c) {
+    const Workspace *w = &c->memory->workspace;
+    *c->info = (Info){.cost = INFINITY, .stationarity = INFINITY, .dynamics = INFINITY, .inequality = INFINITY,
+                      .complementarity = INFINITY, .worst_stage = -1, .worst_row = -1};
+    const int status = run(c);
+    c->info->status = status;
+    const int usable = status == CONVERGED || status == ITERATION_LIMIT;
+    if (usable || status == DEADLINE) {
+        memcpy(c->X, w->x, sizeof w->x);
+        memcpy(c->U, w->u, sizeof w->u);
+    }
+    if (usable) {
+        feedback(c->memory, c->K, c->multipliers);
+        return;
+    }
+    memset(c->K, 0, N * NU * NX * sizeof(double));
+    memset(c->multipliers, 0, (N * NG + NGT) * sizeof(double));
+    forget(c->memory);
+}
