@@ -7,7 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # --no-compile: byte code for packages that are only partly used would add 110 MB.
-PIP_INSTALL := PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --no-input --disable-pip-version-check --no-compile
+PIP_FLAGS := install --no-input --disable-pip-version-check --no-compile
+PIP_INSTALL := PYTHONUNBUFFERED=1 $(BIN)/python -m pip $(PIP_FLAGS)
 # Progress is one line a download; of what pip says else, only errors pass.
 PROGRESS := 2>&1 | sed -u -nE -e '/^ *(Downloading|ERROR|error|.*Errno)/p' -e 's/^Installing collected packages.*/  Unpacking …/p'
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -21,9 +22,8 @@ demo: install compiler  ## fly the figure eight for 20 s: simulator, controller 
 test: install-dev compiler  ## the whole test suite
 	@$(BIN)/python -m pytest
 
-bench: install-dev compiler  ## what solves and derivatives cost on this machine
-	@$(BIN)/python -m tests.benchmarks.closed_loops
-	@$(BIN)/python -m tests.benchmarks.rigid_body
+bench: install compiler $(VENV)/.crocoddyl  ## all solvers, and those of others, on the reference problems; half an hour
+	@$(BIN)/mpc bench solvers --crocoddyl $(VENV)/crocoddyl/bin/python
 
 lint: install-dev  ## style of the code
 	@$(BIN)/ruff check .
@@ -67,6 +67,14 @@ $(VENV)/.zig: $(VENV)/.runtime requirements-zig.lock
 	@echo "Installing the C compiler in the ziglang wheel (once; about 100 MB to download) …"
 	@$(PIP_INSTALL) --require-hashes -r requirements-zig.lock $(PROGRESS)
 	@touch $@
+
+# In an environment of its own: it does not get on with the locked Pinocchio. Where it cannot be had, its rows are left out.
+$(VENV)/.crocoddyl: $(VENV)/.runtime pyproject.toml
+	@echo "Installing Crocoddyl, for comparison (once) …"
+	@$(PYTHON) -m venv $(VENV)/crocoddyl
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' \
+		> $(VENV)/crocoddyl/requirements.txt
+	@PYTHONUNBUFFERED=1 $(VENV)/crocoddyl/bin/python -m pip $(PIP_FLAGS) -r $(VENV)/crocoddyl/requirements.txt $(PROGRESS) && touch $@ || echo "Crocoddyl cannot be installed here."
 
 # Solvers are compiled on this machine; a compiler may have come or gone since the last run.
 compiler: install

@@ -95,7 +95,8 @@ def _bounds(problem: OptimalControlProblem, constraint: Constraint, parameters: 
 class IpoptTranscription:
     """A problem as an NLP, built once and solved for many states, parameters and references."""
 
-    def __init__(self, problem: OptimalControlProblem) -> None:
+    def __init__(self, problem: OptimalControlProblem, *, initial_barrier: float = 0.1) -> None:
+        """A small `initial_barrier` keeps the iteration near its start: at IPOPT's own 0.1 it leaves even an optimum for another."""
         self.problem = problem
         d, N = problem.dynamics, problem.N
         f = _functions(problem)
@@ -123,7 +124,7 @@ class IpoptTranscription:
         self._slacks = sum(e.numel() for e in slacks)
         variables = ca.vertcat(ca.vec(X), ca.vec(U), *slacks)
         nlp = {"x": variables, "p": ca.vertcat(x0, p, ca.vec(R)), "f": cost, "g": ca.vertcat(*rows)}
-        self._solver = ca.nlpsol("reference", "ipopt", nlp, _OPTIONS)
+        self._solver = ca.nlpsol("reference", "ipopt", nlp, {**_OPTIONS, "ipopt.mu_init": initial_barrier})
 
     def solve(
         self, x0: Array, parameters: Array, reference: Array, guess: tuple[Array, Array] | None = None
@@ -167,8 +168,8 @@ def solve_with_ipopt(
     reference: Array,
     guess: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array, float]:
-    """States (N+1, nx), controls (N, nu) and cost of a local optimum from x0; see IpoptTranscription.solve."""
-    return IpoptTranscription(problem).solve(x0, parameters, reference, guess)
+    """States (N+1, nx), controls (N, nu) and cost of a local optimum from x0, near a guess; see IpoptTranscription.solve."""
+    return IpoptTranscription(problem, initial_barrier=0.1 if guess is None else 1e-5).solve(x0, parameters, reference, guess)
 
 
 def evaluate(

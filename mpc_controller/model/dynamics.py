@@ -58,6 +58,14 @@ class DifferentiatedDynamics(Dynamics):
         """f and its derivatives: f (nx,), ∂f/∂x (nx, nx), ∂f/∂u (nx, nu), sharing subexpressions."""
 
 
+class TwiceDifferentiatedDynamics(DifferentiatedDynamics):
+    """Dynamics that know their second derivatives better, too."""
+
+    @abc.abstractmethod
+    def second_derivatives(self, x: ca.SX, u: ca.SX, p: ca.SX, multiplier: ca.SX) -> ca.SX:
+        """∂²(μᵀf)/∂(x, u)² (nx + nu, nx + nu), both triangles, for a multiplier μ (nx,)."""
+
+
 def linearized(dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
     """f (nx,), ∂f/∂x (nx, nx), ∂f/∂u (nx, nu) of any dynamics, at any expressions x, u, p."""
     if isinstance(dynamics, DifferentiatedDynamics):
@@ -71,8 +79,27 @@ def linearized(dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX) -> tuple[ca.SX,
     return f, f_x, f_u
 
 
+def curvature(dynamics: Dynamics) -> ca.Function:
+    """(x, u, p, μ) → ∂²(μᵀf)/∂(x, u)² (nx + nu, nx + nu) of any dynamics, both triangles.
+
+    One function, which C code holds once, however often it is called.
+    """
+    x, u = ca.SX.sym("x", dynamics.nx), ca.SX.sym("u", dynamics.nu)
+    p, multiplier = ca.SX.sym("p", dynamics.np), ca.SX.sym("mu", dynamics.nx)
+    if isinstance(dynamics, TwiceDifferentiatedDynamics):
+        hessian = dynamics.second_derivatives(x, u, p, multiplier)
+    elif isinstance(dynamics, DifferentiatedDynamics):
+        _, f_x, f_u = dynamics.jacobians(x, u, p)
+        derivative = ca.jacobian(ca.horzcat(f_x, f_u).T @ multiplier, ca.vertcat(x, u))
+        hessian = (derivative + derivative.T) / 2  # hand-written Jacobians may be off by rounding
+    else:
+        hessian = ca.hessian(ca.dot(multiplier, dynamics.xdot(x, u, p)), ca.vertcat(x, u))[0]
+    outputs = ca.cse([ca.sparsify(hessian)])
+    return ca.Function("curvature", [x, u, p, multiplier], outputs, {"never_inline": True})
+
+
 @final
-class DisturbedDynamics(DifferentiatedDynamics):
+class DisturbedDynamics(TwiceDifferentiatedDynamics):
     """ẋ = f(x, u, p) + E d: a constant disturbance d on the named state derivatives, as parameters.
 
     What the model leaves out (a wrong mass, drag, a push) shows up as d; an estimator fits it, and the planner, which
@@ -117,9 +144,22 @@ class DisturbedDynamics(DifferentiatedDynamics):
         f, f_x, f_u = linearized(self.nominal, x, u, p[:n])
         return f + ca.sparsify(ca.SX(self.channel_map)) @ p[n:], f_x, f_u
 
+    def second_derivatives(self, x: ca.SX, u: ca.SX, p: ca.SX, multiplier: ca.SX) -> ca.SX:
+        return curvature(self.nominal)(x, u, p[: self.nominal.np], multiplier)
+
+
+def knows_second_derivatives(dynamics: Dynamics) -> bool:
+    """Whether the second derivatives, apart from those of disturbances, are hand-written and not automatic ones."""
+    return isinstance(_nominal(dynamics), TwiceDifferentiatedDynamics)
+
 
 def has_foreign_derivatives(dynamics: Dynamics) -> bool:
     """Whether the derivatives are hand-written outside this package, so that `xdot` alone does not determine them."""
+    dynamics = _nominal(dynamics)
+    return isinstance(dynamics, DifferentiatedDynamics) and not type(dynamics).__module__.startswith("mpc_controller.")
+
+
+def _nominal(dynamics: Dynamics) -> Dynamics:
     while isinstance(dynamics, DisturbedDynamics):
         dynamics = dynamics.nominal
-    return isinstance(dynamics, DifferentiatedDynamics) and not type(dynamics).__module__.startswith("mpc_controller.")
+    return dynamics

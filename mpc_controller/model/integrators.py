@@ -8,7 +8,7 @@ from typing import final
 
 import casadi as ca
 
-from mpc_controller.model.dynamics import Dynamics, has_foreign_derivatives, linearized
+from mpc_controller.model.dynamics import Dynamics, curvature, has_foreign_derivatives, linearized
 
 
 class Integrator(abc.ABC):
@@ -22,6 +22,10 @@ class Integrator(abc.ABC):
     def linearize(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
         """F (nx,), ∂F/∂x (nx, nx), ∂F/∂u (nx, nu), in ambient coordinates."""
 
+    @abc.abstractmethod
+    def second_derivatives(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX, multiplier: ca.SX) -> ca.SX:
+        """∂²(λᵀF)/∂(x, u)² (nx + nu, nx + nu), both triangles, in ambient coordinates, for a multiplier λ (nx,)."""
+
 
 @final
 @dataclass(frozen=True)
@@ -34,6 +38,25 @@ class ExplicitEuler(Integrator):
     def linearize(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
         f, f_x, f_u = linearized(dynamics, x, u, p)
         return x + dt * f, ca.SX.eye(dynamics.nx) + dt * f_x, dt * f_u
+
+    def second_derivatives(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX, multiplier: ca.SX) -> ca.SX:
+        return curvature(dynamics)(x, u, p, dt * multiplier)
+
+
+@final
+@dataclass(frozen=True)
+class _Stage:
+    """One evaluation of f within a step: x_i, its derivative X_i = ∂x_i/∂(x, u), k_i = f(x_i, u), K_i = ∂k_i/∂(x, u), ∂f/∂x."""
+
+    x: ca.SX
+    X: ca.SX
+    k: ca.SX
+    K: ca.SX
+    f_x: ca.SX
+
+
+_REACH = (0.0, 0.5, 0.5, 1.0)  # x_i = x + reach h k_{i−1}
+_SHARE = (1 / 6, 1 / 3, 1 / 3, 1 / 6)  # x⁺ = x + h Σ share k_i
 
 
 @final
@@ -58,22 +81,47 @@ class RungeKutta4(Integrator):
         return x
 
     def linearize(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
-        """Forward sensitivities through the stages: K_i = ∂k_i/∂(x, u) by the chain rule."""
+        """Forward sensitivities through the stages, by the chain rule."""
+        x, X, _ = self._sweep(dynamics, x, u, p, dt)
+        return x, X[:, : dynamics.nx], X[:, dynamics.nx :]
+
+    def second_derivatives(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX, multiplier: ca.SX) -> ca.SX:
+        """Σ_i W_iᵀ ∂²(μ_iᵀf)/∂(x, u)² W_i over the stages of all steps, with W_i = ∂(x_i, u)/∂(x, u).
+
+        The adjoints μ_i = ∂(λᵀF)/∂k_i come from a backward sweep.
+        """
+        _, _, steps = self._sweep(dynamics, x, u, p, dt)
+        h, second = dt / self.steps, curvature(dynamics)
+        held = ca.horzcat(ca.SX(dynamics.nu, dynamics.nx), ca.SX.eye(dynamics.nu))
+        hessian = ca.SX(dynamics.nx + dynamics.nu, dynamics.nx + dynamics.nu)
+        for stages in reversed(steps):
+            at_end, by_stage = multiplier, ca.SX(dynamics.nx, 1)  # ∂(λᵀF)/∂x⁺ and ∂(λᵀF)/∂x_{i+1}
+            for i in reversed(range(4)):
+                by_slope = _SHARE[i] * h * at_end + (_REACH[i + 1] * h * by_stage if i < 3 else 0)
+                W = ca.vertcat(stages[i].X, held)
+                hessian += _congruence(second(stages[i].x, u, p, by_slope), W)
+                by_stage = stages[i].f_x.T @ by_slope
+                multiplier += by_stage
+        return hessian
+
+    def _sweep(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, list[list[_Stage]]]:
+        """x⁺, ∂x⁺/∂(x, u), and the stages of every step."""
         h = dt / self.steps
-        A, B = ca.SX.eye(dynamics.nx), ca.SX(dynamics.nx, dynamics.nu)
+        X = ca.horzcat(ca.SX.eye(dynamics.nx), ca.SX(dynamics.nx, dynamics.nu))
+        steps: list[list[_Stage]] = []
         for _ in range(self.steps):
-            k1, f_x, f_u = linearized(dynamics, x, u, p)
-            K1x, K1u = f_x @ A, f_x @ B + f_u
-            k2, f_x, f_u = linearized(dynamics, x + h / 2 * k1, u, p)
-            K2x, K2u = f_x @ (A + h / 2 * K1x), f_x @ (B + h / 2 * K1u) + f_u
-            k3, f_x, f_u = linearized(dynamics, x + h / 2 * k2, u, p)
-            K3x, K3u = f_x @ (A + h / 2 * K2x), f_x @ (B + h / 2 * K2u) + f_u
-            k4, f_x, f_u = linearized(dynamics, x + h * k3, u, p)
-            K4x, K4u = f_x @ (A + h * K3x), f_x @ (B + h * K3u) + f_u
-            x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-            A = A + h / 6 * (K1x + 2 * K2x + 2 * K3x + K4x)
-            B = B + h / 6 * (K1u + 2 * K2u + 2 * K3u + K4u)
-        return x, A, B
+            stages: list[_Stage] = []
+            for reach in _REACH:
+                x_i = x + reach * h * stages[-1].k if stages else x
+                X_i = X + reach * h * stages[-1].K if stages else X
+                k, f_x, f_u = linearized(dynamics, x_i, u, p)
+                K = f_x @ X_i + ca.horzcat(ca.SX(dynamics.nx, dynamics.nx), f_u)
+                stages.append(_Stage(x_i, X_i, k, K, f_x))
+            first, second, third, fourth = stages
+            x = x + h / 6 * (first.k + 2 * second.k + 2 * third.k + fourth.k)
+            X = X + h / 6 * (first.K + 2 * second.K + 2 * third.K + fourth.K)
+            steps.append(stages)
+        return x, X, steps
 
 
 @final
@@ -105,6 +153,25 @@ class ImplicitMidpoint(Integrator):
         identity = ca.SX.eye(dynamics.nx)
         derivative = ca.solve(identity - dt / 2 * f_x, ca.horzcat(identity + dt / 2 * f_x, dt * f_u))
         return x_next, derivative[:, : dynamics.nx], derivative[:, dynamics.nx :]
+
+    def second_derivatives(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX, multiplier: ca.SX) -> ca.SX:
+        """The implicit function theorem once more: dt Wᵀ ∂²(νᵀf)/∂(x, u)² W at the mid-point m, with ν = M⁻ᵀλ and
+        W = ∂(m, u)/∂(x, u)."""
+        x_next, A, B = self.linearize(dynamics, x, u, p, dt)
+        middle, identity = (x + x_next) / 2, ca.SX.eye(dynamics.nx)
+        _, f_x, _ = linearized(dynamics, middle, u, p)
+        adjoint = ca.solve((identity - dt / 2 * f_x).T, multiplier)
+        held = ca.horzcat(ca.SX(dynamics.nu, dynamics.nx), ca.SX.eye(dynamics.nu))
+        W = ca.vertcat(ca.horzcat((identity + A) / 2, B / 2), held)
+        return _congruence(curvature(dynamics)(middle, u, p, dt * adjoint), W)
+
+
+def _congruence(hessian: ca.SX, W: ca.SX) -> ca.SX:
+    """WᵀHW of a symmetric H, in C a function of its own: with seven joints it compiles in a third of the time."""
+    h, w = ca.SX.sym("H", hessian.sparsity()), ca.SX.sym("W", W.sparsity())
+    product = ca.triu2symm(ca.triu(w.T @ h @ w))
+    result: ca.SX = ca.Function("congruence", [h, w], [product], {"never_inline": True})(hessian, W)
+    return result
 
 
 def has_foreign_linearization(integrator: Integrator, dynamics: Dynamics) -> bool:

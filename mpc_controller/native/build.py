@@ -19,7 +19,7 @@ from mpc_controller.native.cache import cache_folder, exclusive, library_path, l
 from mpc_controller.native.compiler import Compiler, CompilerError, find_compiler
 
 # No -ffast-math: the NaN checks of the kernels must work. Nobody reads errno or the floating-point exception flags.
-_FLAGS = ("-march=native", "-fPIC", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math")
+_FLAGS = ("-fPIC", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math")
 # `zig cc` links a sanitizer that ends the process where C leaves the behaviour open; the other compilers do not.
 _ZIG_FLAGS = ("-fno-sanitize=undefined",)
 _ERROR_LINES = 12
@@ -47,6 +47,11 @@ class Build:
     path: Path
     seconds: float
     from_cache: bool
+
+
+def architecture() -> str:
+    """What instructions the code may use, as for -march: $MPC_MARCH (x86-64-v3, armv8-a), else those of this machine."""
+    return os.environ.get("MPC_MARCH", "").strip() or "native"
 
 
 def build_library(name: str, key: str, sources: Callable[[], Sequence[Source]], report: Callable[[str], None]) -> Build:
@@ -93,13 +98,20 @@ def _build_unkept(file_name: str, sources: Sequence[Source], compiler: Compiler,
 
 def _digest(key: str, compiler: Compiler) -> str:
     """SHA-256 over everything that the library's bytes depend on."""
-    parts = (key, *compiler.command, compiler.version, *_FLAGS, processor(), importlib.metadata.version("casadi"))
+    parts = (key, *compiler.command, compiler.version, *_flags(compiler), processor(), importlib.metadata.version("casadi"))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _flags(compiler: Compiler) -> tuple[str, ...]:
+    """All flags but the level of optimisation. zig writes x86-64-v3 with underscores."""
+    if compiler.name == "zig":
+        return (f"-march={architecture().replace('-', '_')}", *_FLAGS, *_ZIG_FLAGS)
+    return (f"-march={architecture()}", *_FLAGS)
 
 
 def _compile(sources: Sequence[Source], compiler: Compiler, folder: Path) -> Path:
     """Compile every source to its own object, side by side, and link them: the shared library in `folder`."""
-    flags = _FLAGS + (_ZIG_FLAGS if compiler.name == "zig" else ())
+    flags = _flags(compiler)
     for source in sources:
         (folder / source.name).write_text(source.text)
     units = [source for source in sources if not source.name.endswith(".h")]

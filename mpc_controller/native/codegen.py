@@ -12,8 +12,9 @@ import casadi as ca
 _OPTIONS: dict[str, Any] = {"with_header": False, "main": False, "mex": False, "casadi_real": "double"}
 
 
-def generate_c(functions: Sequence[ca.Function]) -> str:
-    """One C text for several functions, to be compiled on its own: all helpers are static.
+def generate_c(functions: Sequence[ca.Function], name: str = "generated") -> str:
+    """One C text for several functions, to be compiled on its own. What else it exports starts with `name`, so that two texts
+    of different names may be linked together.
 
     Each function f gives `int f(const double** arg, double** res, casadi_int* iw, double* w, int mem)`, with `casadi_int` a
     long long, and `int f_work(casadi_int* sz_arg, casadi_int* sz_res, casadi_int* sz_iw, casadi_int* sz_w)`. Values are
@@ -21,10 +22,10 @@ def generate_c(functions: Sequence[ca.Function]) -> str:
     a name that occurs twice.
     """
     names = [function.name() for function in functions]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"cannot generate C for functions named {names}: '{name}' occurs twice")
-    generator = ca.CodeGenerator("generated", _OPTIONS)
+    for twice in names:
+        if names.count(twice) > 1:
+            raise ValueError(f"cannot generate C for functions named {names}: '{twice}' occurs twice")
+    generator = ca.CodeGenerator(name, _OPTIONS)
     for function in functions:
         generator.add(function)
     with tempfile.TemporaryDirectory(prefix="mpc-generate-") as folder:

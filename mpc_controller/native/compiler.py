@@ -59,7 +59,8 @@ def _system_compiler(command: tuple[str, ...]) -> Compiler | None:
     except (OSError, subprocess.SubprocessError):
         return None
     version = answer.stdout.strip().splitlines()
-    return Compiler(command, os.path.basename(command[0]), version[0] if version else "unknown version")
+    name = "zig" if "ziglang" in command else os.path.basename(command[0])  # `python -m ziglang cc` is not called python
+    return Compiler(command, name, version[0] if version else "unknown version")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
@@ -17,6 +18,7 @@ from mpc_controller.model.integrators import Integrator, has_foreign_linearizati
 from mpc_controller.model.parameters import Parameter, Parameters
 from mpc_controller.problem.constraint import Constraint
 from mpc_controller.problem.cost import Cost, LeastSquares, ProblemError, cost_expression
+from mpc_controller.problem.reachability import influence_of_controls, steerable_rows
 from mpc_controller.problem.stage import Stage
 
 
@@ -46,14 +48,18 @@ class OptimalControlProblem:
     def __post_init__(self) -> None:
         if not self.grid or any(not (dt > 0 and math.isfinite(dt)) for dt in self.grid):
             raise ProblemError(f"problem '{self.name}': grid is {self.grid}; it needs at least one step, each above 0 s")
+        for what, given in (("reference entries", self.reference_names), ("states", self.dynamics.state_names)):
+            if len(set(given)) != len(given):
+                raise ProblemError(f"problem '{self.name}': {what} named twice: {_twice(given)}")
         if not self.path_costs and not self.terminal_costs:
             raise ProblemError(f"problem '{self.name}': no cost; give at least one path or terminal cost")
         for terms in ((*self.path_costs, *self.terminal_costs), (*self.path_constraints, *self.terminal_constraints)):
             names = [term.name for term in terms]
             if len(set(names)) != len(names):
-                twice = sorted({name for name in names if names.count(name) > 1})
-                raise ProblemError(f"problem '{self.name}': terms named twice: {twice}")
+                raise ProblemError(f"problem '{self.name}': terms named twice: {_twice(names)}")
+        self._check_dynamics()
         self._check_terms()
+        self._check_fixed_end()
 
     @property
     def N(self) -> int:
@@ -123,6 +129,41 @@ class OptimalControlProblem:
         )
         return hashlib.sha256((text + layout).encode()).hexdigest()
 
+    def _check_dynamics(self) -> None:
+        """The sizes that the model's names promise are those of its expression and manifold."""
+        d = self.dynamics
+        f = d.xdot(ca.SX.sym("x", d.nx), ca.SX.sym("u", d.nu), ca.SX.sym("p", d.np))
+        if f.shape != (d.nx, 1):
+            raise ProblemError(f"problem '{self.name}': {d.name}: xdot gives shape {f.shape}; expected ({d.nx}, 1)")
+        if d.manifold.nx != d.nx:
+            raise ProblemError(f"problem '{self.name}': {d.name} has {d.nx} states on a manifold of {d.manifold.nx} entries")
+
+    def _check_fixed_end(self) -> None:
+        """States that a hard terminal constraint fixes must be such that the controls can steer them there."""
+        x, u = ca.SX.sym("x", self.dynamics.nx), ca.SX.sym("u", self.dynamics.nu)
+        stage = self.stage(x, u, ca.SX.sym("p", len(self.parameters)), ca.SX.sym("r", self.nr))
+        names: list[str] = []
+        rows: list[ca.SX] = []
+        for constraint in self.terminal_constraints:
+            for i, (low, high) in enumerate(zip(constraint.lower, constraint.upper, strict=True)):
+                if low == high and constraint.soft is None:
+                    names.append(f"'{constraint.name}' row {i}")
+                    rows.append(constraint.expression(stage)[i])
+        if not rows:
+            return
+        influence = influence_of_controls(self.dynamics, self.integrator, self.N)
+        unreached, rank = steerable_rows(ca.vertcat(*rows), x, influence)
+        if unreached:
+            fixed = ", ".join(names[i] for i in unreached)
+            raise ProblemError(
+                f"problem '{self.name}': terminal constraint {fixed} fixes what no control reaches within {self.N} steps"
+            )
+        if rank < len(rows):
+            raise ProblemError(
+                f"problem '{self.name}': the terminal constraints fix {len(rows)} values ({', '.join(names)}), of which "
+                f"{self.N} steps with {self.dynamics.nu} controls can steer at most {rank}"
+            )
+
     def _check_terms(self) -> None:
         """Evaluate every term once, so that a wrong size or a misspelt parameter fails here, by name."""
         x, u = ca.SX.sym("x", self.dynamics.nx), ca.SX.sym("u", self.dynamics.nu)
@@ -139,6 +180,8 @@ class OptimalControlProblem:
                     f"problem '{self.name}': {term} uses the symbols {foreign}, which are not of the stage; "
                     "it may use its x, u, parameters and reference"
                 )
+            if not _is_finite(value):
+                raise ProblemError(f"problem '{self.name}': {term} holds a constant that is not a finite number")
             if terminal and ca.depends_on(value, u):
                 raise ProblemError(f"problem '{self.name}': terminal {term} uses controls; there are none at N")
 
@@ -148,4 +191,21 @@ class OptimalControlProblem:
                 check(f"cost '{cost.name}'", cost_expression(cost, stage), rows, terminal=terminal)
         for constraints, terminal in ((self.path_constraints, False), (self.terminal_constraints, True)):
             for c in constraints:
-                check(f"constraint '{c.name}'", c.expression(stage), len(c.lower), terminal=terminal)
+                g = c.expression(stage)
+                check(f"constraint '{c.name}'", g, len(c.lower), terminal=terminal)
+                for i in range(len(c.lower)):
+                    if not ca.depends_on(g[i], ca.vertcat(x, u)):
+                        raise ProblemError(
+                            f"problem '{self.name}': constraint '{c.name}' row {i} is on no state and no control"
+                        )
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if list(names).count(name) > 1})
+
+
+def _is_finite(expression: ca.SX) -> bool:
+    """Whether all constants in an expression are finite numbers."""
+    function = ca.Function("constants", ca.symvar(expression), [expression])
+    constants = (i for i in range(function.n_instructions()) if function.instruction_id(i) == ca.OP_CONST)
+    return all(math.isfinite(function.instruction_constant(i)) for i in constants)

@@ -2,9 +2,18 @@
 
 from collections.abc import Callable, Mapping
 
+from mpc_controller.solvers.collocation import Collocation
+from mpc_controller.solvers.differential_dynamic_programming import DDP, ILQR
+from mpc_controller.solvers.lqr import LinearQuadraticRegulator
 from mpc_controller.solvers.multiple_shooting import MultipleShooting
+from mpc_controller.solvers.single_shooting import SingleShooting
 from mpc_controller.solvers.solver import Solver
 
 SOLVERS: Mapping[str, Callable[..., Solver]] = {
+    "collocation": Collocation,
+    "ddp": DDP,
+    "ilqr": ILQR,
+    "lqr": LinearQuadraticRegulator,
     "multiple-shooting": MultipleShooting,
+    "single-shooting": SingleShooting,
 }

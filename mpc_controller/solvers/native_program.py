@@ -22,12 +22,23 @@ _INFO = (
 )  # fmt: skip
 
 
+_STATUS = tuple(Status)
+
+
+@final
+class NativeOptions:
+    """The C struct Options of a method: its fields, as doubles, in their order."""
+
+    def __init__(self, *fields: float) -> None:
+        self._fields = np.array(fields, dtype=np.float64)
+        self.address = self._fields.ctypes.data
+
+
 @final
 class NativeProgram:
     """What the native solvers share: the library, its memory, the call, and the names of rows. See kernels/entry.h.
 
-    `method` names the file in native/kernels with the mathematics; `options` of a solve are that file's struct Options, as
-    doubles. Raises CompilerError when the library cannot be built.
+    `method` names the file in native/kernels with the mathematics and the options. Raises CompilerError when the library cannot be built.
     """
 
     def __init__(self, functions: StageFunctions, method: str, report: Callable[[str], None]) -> None:
@@ -40,10 +51,12 @@ class NativeProgram:
         self._library.memory_size.restype = ctypes.c_longlong
         self._library.solve.argtypes = self._library.forget.argtypes = [ctypes.c_void_p]
         self._library.solve.restype = self._library.forget.restype = None
+        if hasattr(self._library, "prepare"):
+            self._library.prepare.argtypes, self._library.prepare.restype = [ctypes.c_void_p], None
         N, nx, nu = problem.N, functions.nx, functions.nu
         shapes = ((nx,), (len(problem.parameters),), (N + 1, problem.nr), (N + 1, nx), (N, nu))
-        self._given = tuple(np.zeros(shape) for shape in shapes)
-        self._states, self._controls = self._given[3], self._given[4]
+        self._given = tuple((np.zeros(shape), shape) for shape in shapes)
+        self._states, self._controls = self._given[3][0], self._given[4][0]
         self._grid = np.array(problem.grid)
         self._gains = np.zeros((N, nu, functions.ndx))
         self._multipliers = np.zeros(N * len(self._path_rows) + len(self._terminal_rows))
@@ -51,31 +64,40 @@ class NativeProgram:
         size = self._library.memory_size()
         self._memory = np.zeros(size + 64, dtype=np.uint8)
         self._memory_address = -(-self._memory.ctypes.data // 64) * 64
-        arrays = (*self._given[:3], self._grid, self._states, self._controls, self._gains, self._multipliers)
+        arrays = (
+            *(array for array, _ in self._given[:3]),
+            self._grid,
+            self._states,
+            self._controls,
+            self._gains,
+            self._multipliers,
+        )
         pointers = [self._memory_address, *(array.ctypes.data for array in arrays), 0, self._info.ctypes.data, 0]
         self._call = np.array(pointers, dtype=np.int64)  # the C struct `Call`
         self._call_address = self._call.ctypes.data
         self.build_s, self.from_cache = time.monotonic() - start, build.from_cache
 
     def solve(
-        self, x0: Array, parameters: Array, reference: Array, guess: Trajectory, options: Array, deadline_ns: int
+        self, x0: Array, parameters: Array, reference: Array, guess: Trajectory, options: NativeOptions, deadline_ns: int
     ) -> Solution:
         """One call into C; NUMERICAL_FAILURE for arrays that are not numbers or of the wrong shape."""
         start = time.monotonic_ns()
         try:
-            for array, value in zip(self._given, (x0, parameters, reference, guess.states, guess.controls), strict=True):
-                if np.shape(value) != array.shape:
+            for (array, shape), value in zip(
+                self._given, (x0, parameters, reference, guess.states, guess.controls), strict=True
+            ):
+                if value.shape != shape:
                     return self._failed(guess, start)
                 array[...] = value
-        except (TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError):
             return self._failed(guess, start)
-        self._call[9], self._call[11] = options.ctypes.data, min(deadline_ns, 2**63 - 1)
+        self._call[9], self._call[11] = options.address, min(deadline_ns, 2**63 - 1)
         self._library.solve(self._call_address)
         (
             status, iterations, sweeps, cost, stationarity, dynamics, inequality, complementarity, stage, row, slack,
         ) = self._info.tolist()  # fmt: skip
         return Solution(
-            status=Status(int(status)),
+            status=_STATUS[int(status)],
             trajectory=Trajectory(guess.manifold, guess.times, self._states.copy(), self._controls.copy()),
             gains=self._gains.copy(),
             multipliers=self._multipliers.copy(),
@@ -88,6 +110,19 @@ class NativeProgram:
             slack=slack,
             solve_time_ns=time.monotonic_ns() - start,
         )
+
+    def prepare(self, parameters: Array, reference: Array, guess: Trajectory) -> None:
+        """What a method does of the next solve before x0 is known; that solve, with the same arguments, says how it went."""
+        try:
+            for (array, shape), value in zip(
+                self._given[1:], (parameters, reference, guess.states, guess.controls), strict=True
+            ):
+                if value.shape != shape:
+                    return
+                array[...] = value
+        except (AttributeError, TypeError, ValueError):
+            return
+        self._library.prepare(self._call_address)
 
     def forget(self) -> None:
         """Wipe what earlier solves left."""

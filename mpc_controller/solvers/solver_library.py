@@ -9,9 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import casadi as ca
+import numpy as np
 
 from mpc_controller.native.build import Build, Source, build_library
 from mpc_controller.native.codegen import generate_c
+from mpc_controller.native.lanes import generate_lanes
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.stage_functions import StageFunctions
 
@@ -19,6 +21,8 @@ from mpc_controller.solvers.stage_functions import StageFunctions
 _GENERATORS = ("model", "problem", "solvers", "native")
 # An equality constraint is given this much room, relative to 1 or its value, as interior points need an interior.
 _MIN_RANGE = 2e-8
+# Fewer than this are evaluated one by one.
+_FEW_STAGES = 4
 
 
 def build_solver_library(functions: StageFunctions, method: str, report: Callable[[str], None]) -> Build:
@@ -50,12 +54,25 @@ def _sources(functions: StageFunctions, method: str) -> Sequence[Source]:
     kernels = Path(str(files("mpc_controller.native") / "kernels"))
     headers = [Source(path.name, path.read_text()) for path in sorted(kernels.glob("*.h"))]
     main = f'#include "problem.h"\n#include "{method}.h"\n#include "entry.h"\n'
-    return [
+    lanes = _lanes(functions, generated)
+    curvature = [f for f in generated if f.name().endswith("curvature")]
+    stages = [f for f in generated if f not in curvature and (lanes is None or f.name() != "ocp_path")]
+    sources = [
         *headers,
-        Source("problem.h", _header(functions, generated)),
-        Source("stages.c", generate_c(generated), optimization="-O1"),
+        Source("problem.h", _header(functions, generated) + f"#define STAGE_LANES {int(lanes is not None)}\n"),
+        Source("stages.c", generate_c(stages), optimization="-O1"),
         Source("solver.c", main),
     ]
+    if curvature:
+        sources.append(Source("curvature.c", generate_c(curvature, "curvature"), optimization="-O1"))
+    return sources if lanes is None else [*sources, Source("stage_lanes.c", lanes, optimization="-O1")]
+
+
+def _lanes(functions: StageFunctions, generated: Sequence[ca.Function]) -> str | None:
+    """The path stages' functions for several stages at once; None where there are few, or where they have no translation."""
+    if functions.problem.N < _FEW_STAGES or functions.inner is not None:
+        return None
+    return generate_lanes([f for f in generated if f.name() in ("ocp_path", "ocp_path_value")])
 
 
 def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
@@ -76,6 +93,7 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
         "NBT": sum(row.entry is not None for row in terminal),
         "NCT": sum(row.entry is None for row in terminal),
         "ANY_SOFT": int(any(row.l1 >= 0 for row in path + terminal)),
+        "CURVATURE": int(functions.curvature),
         "WORK_SIZE": max(f.sz_w() for f in generated) + 1,
         "ARG_SIZE": max(f.sz_arg() for f in generated) + 1,
         "RES_SIZE": max(f.sz_res() for f in generated) + 1,
@@ -90,11 +108,32 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
             _table("SOFT_L1" + suffix, [row.l1 for row in rows]),
             _table("SOFT_L2" + suffix, [row.l2 for row in rows]),
         ]
+    lines += _inner_tables(functions)
     quaternions = problem.dynamics.manifold.quaternions
     lines += [f"#define QUATERNIONS {len(quaternions)}", _table("QUATERNION", quaternions)]
     lines.append(_table("ON_STATES_ALONE", [int(row.on_states_alone) for row in path]))
     lines += [f"int {f.name()}(const double **arg, double **res, long long *iw, double *w, int mem);" for f in generated]
     return "\n".join(lines) + "\n"
+
+
+def _inner_tables(functions: StageFunctions) -> list[str]:
+    """The inner states of collocation (kernels/inner_states.h): their number, 0 without any, and where they belong."""
+    inner, interval = functions.inner, functions.interval
+    if inner is None or interval is None:
+        return ["#define INNER 0"]
+    below = [(np.flatnonzero(inner.filled[k + 1 :, k]) + k + 1).tolist() for k in range(inner.size)]
+    right = [(np.flatnonzero(inner.filled[k, k + 1 :]) + k + 1).tolist() for k in range(inner.size)]
+    lines = [f"#define INNER {inner.size}", f"#define SYSTEM_ENTRIES {len(interval.places)}"]
+    for name, lists in (("BELOW", below), ("RIGHT", right)):
+        starts = np.cumsum([0, *map(len, lists)]).tolist()
+        lines += [_table(name, [entry for entries in lists for entry in entries]), _table(f"{name}_START", starts)]
+    lines += [
+        _table("SYSTEM_PLACE", interval.places),
+        _table("INNER_STATE", inner.states),
+        _table("INNER_END", inner.end),
+        f"static const double INNER_NODE[] = {{{', '.join(map(repr, inner.nodes))}}};",
+    ]
+    return lines
 
 
 def _table(name: str, values: Sequence[int]) -> str:

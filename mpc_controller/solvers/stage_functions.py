@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
 import casadi as ca
 
+from mpc_controller.model.integrators import has_foreign_linearization
 from mpc_controller.problem.constraint import Constraint
 from mpc_controller.problem.cost import Cost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
-
-LANES = 8  # doubles of one vector of the kernels (kernels/linalg.h)
-
-
-def padded(n: int) -> int:
-    """The leading dimension that the kernels give to n rows."""
-    return -(-n // LANES) * LANES
+from mpc_controller.solvers.collocation_schemes import CollocationScheme
+from mpc_controller.solvers.collocation_stages import InnerStates, LinearizedInterval
+from mpc_controller.solvers.layout import pad_rows
+from mpc_controller.solvers.stage_curvature import StageCurvature
 
 
 @final
@@ -46,14 +45,36 @@ class StageFunctions:
 
         path(x, u, x⁺, p, r, dt)  → F(x,u) ⊟ x⁺, [B A]ᵀ, l, ∇l, ∇²l, g, ∇g     over z = (u, δx)
         terminal(x, p, r)         → m, ∇m, ∇²m, g, ∇g                            over δx
-        path_value, terminal_value: the same without derivatives; plus(x, δ)
+        path_value, terminal_value: the same without derivatives; plus(x, δ); minus(x, x⁺)
+
+    With `adjoint` also one stage of back-propagation, multipliers π of the next state and μ of g (in its order) given:
+
+        path_adjoint(x, u, x⁺, p, r, dt, π, μ) → ∇[dt·l + πᵀ(F(x,u) ⊟ x⁺) + μᵀg]      over z = (u, δx)
+        terminal_adjoint(x, p, r, μ)           → ∇[m + μᵀg]                            over δx
+
+    With a `scheme` of collocation the inner states w of the interval are one more input, of path and path_value, the last one:
+
+        path(x, u, x⁺, p, r, dt, w)       → w_end ⊟ x⁺, entries of [G_w G 0 G_u G_x], l, ∇l, ∇²l, g, ∇g, ∂(w_end ⊟ x⁺)/∂w_end
+        path_value(x, u, x⁺, p, r, dt, w) → w_end ⊟ x⁺, l, g, G
+
+    With `curvature` also those of StageCurvature.
 
     ∇²l is JᵀWJ for least squares and the exact Hessian for general costs. Rows that are bounds on one entry of z come first
     in g and have no part in ∇g.
     """
 
-    def __init__(self, problem: OptimalControlProblem) -> None:
+    def __init__(
+        self,
+        problem: OptimalControlProblem,
+        *,
+        adjoint: bool = False,
+        curvature: bool = False,
+        scheme: CollocationScheme | None = None,
+    ) -> None:
         self.problem = problem
+        self.curvature = curvature
+        self.inner = None if scheme is None else InnerStates(scheme, problem.dynamics)
+        self._adjoint = adjoint
         dynamics = problem.dynamics
         self.nx, self.ndx, self.nu = dynamics.nx, dynamics.manifold.ndx, dynamics.nu
         self._x, self._u = ca.SX.sym("x", self.nx), ca.SX.sym("u", self.nu)
@@ -68,7 +89,8 @@ class StageFunctions:
     @property
     def variant(self) -> str:
         """What these functions hold beyond the problem itself, for the key of the library's cache."""
-        return "shooting"
+        transcription = "shooting" if self.inner is None else repr(self.inner.scheme)
+        return transcription + ("-adjoint" if self._adjoint else "") + self._curvature_variant()
 
     @cached_property
     def path_rows(self) -> list[Row]:
@@ -84,52 +106,106 @@ class StageFunctions:
     def functions(self) -> list[ca.Function]:
         """All that the generated C file holds."""
         dx = ca.SX.sym("dx", self.ndx)
-        moved = self.problem.dynamics.manifold.plus(self._x, dx)
+        manifold = self.problem.dynamics.manifold
+        moved, gap = manifold.plus(self._x, dx), manifold.minus(self._x, self._next)
         return [
             self._path(),
             self._path_value(),
             self._terminal(),
             self._terminal_value(),
             ca.Function("ocp_plus", [self._x, dx], [ca.densify(moved)]),
+            ca.Function("ocp_minus", [self._x, self._next], [ca.densify(gap)]),
+            *((self._path_adjoint(), self._terminal_adjoint()) if self._adjoint else ()),
+            *self._curvature(),
         ]
 
+    @cached_property
+    def interval(self) -> LinearizedInterval | None:
+        """The equations of the inner states on one interval, if there are any."""
+        if self.inner is None:
+            return None
+        p = self._p[: self.problem.dynamics.np]
+        return self.inner.linearized(self._x, self._u, self._next, p, self._dt, self._lift)
+
+    def _curvature(self) -> list[ca.Function]:
+        return StageCurvature(self.problem, self.path_rows, self.terminal_rows).functions() if self.curvature else []
+
+    def _curvature_variant(self) -> str:
+        if self.curvature and has_foreign_linearization(self.problem.integrator, self.problem.dynamics):
+            # The problem's fingerprint does not know second derivatives that are written by hand.
+            return "-curvature-" + hashlib.sha256(self._curvature()[0].serialize().encode()).hexdigest()
+        return "-curvature" if self.curvature else ""
+
     def _path(self) -> ca.Function:
-        dynamics, manifold = self.problem.dynamics, self.problem.dynamics.manifold
-        F, F_x, F_u = self.problem.integrator.linearize(dynamics, self._x, self._u, self._p[: dynamics.np], self._dt)
-        if self.ndx == self.nx:
-            defect, A, B = F - self._next, F_x, F_u
+        inner: list[ca.SX] = []
+        if self.interval is None:
+            defect, transition = self._transition()
         else:
-            y = ca.SX.sym("y", self.nx)
-            gap = manifold.minus(y, self._next)
-            both = ca.Function("gap", [y, self._next], [gap, ca.jacobian(gap, y)])
-            defect, d_gap = both(F, self._next)
-            A, B = d_gap @ F_x @ self._lift, d_gap @ F_u
-        transition = _pad_rows(ca.vertcat(B.T, A.T))
+            defect, transition, inner = self.interval.gap, self.interval.entries, [self.interval.gap_w.T]
         cost, gradient, hessian = self._quadratic(self.problem.path_costs, with_controls=True)
         g, general = self._constraints(self.path_rows, with_controls=True)
         dt = self._dt
-        outputs = [defect, transition, dt * cost, dt * gradient, _pad_rows(dt * hessian), g, _pad_rows(general)]
+        outputs = [defect, transition, dt * cost, dt * gradient, pad_rows(dt * hessian), g, pad_rows(general), *inner]
         return self._function("path", outputs)
+
+    def _transition(self) -> tuple[ca.SX, ca.SX]:
+        """F(x, u) ⊟ x⁺ and [B A]ᵀ."""
+        dynamics, manifold = self.problem.dynamics, self.problem.dynamics.manifold
+        F, F_x, F_u = self.problem.integrator.linearize(dynamics, self._x, self._u, self._p[: dynamics.np], self._dt)
+        if self.ndx == self.nx:
+            return F - self._next, pad_rows(ca.vertcat(F_u.T, F_x.T))
+        y = ca.SX.sym("y", self.nx)
+        gap = manifold.minus(y, self._next)
+        both = ca.Function("gap", [y, self._next], [gap, ca.jacobian(gap, y)])
+        defect, d_gap = both(F, self._next)
+        return defect, pad_rows(ca.vertcat((d_gap @ F_u).T, (d_gap @ F_x @ self._lift).T))
 
     def _path_value(self) -> ca.Function:
         dynamics, manifold = self.problem.dynamics, self.problem.dynamics.manifold
-        F = self.problem.integrator.step(dynamics, self._x, self._u, self._p[: dynamics.np], self._dt)
-        defect = manifold.minus(F, self._next)
+        p = self._p[: dynamics.np]
+        inner: list[ca.SX] = []
+        if self.inner is None:
+            F = self.problem.integrator.step(dynamics, self._x, self._u, p, self._dt)
+            defect = manifold.minus(F, self._next)
+        else:
+            G, defect = self.inner.residual(self._x, self._u, self._next, p, self._dt)
+            inner = [G]
         g = ca.vertcat(*(self._value(row) for row in self.path_rows))
-        return self._function("path_value", [defect, self._dt * self._total(self.problem.path_costs), g])
+        return self._function("path_value", [defect, self._dt * self._total(self.problem.path_costs), g, *inner])
 
     def _terminal(self) -> ca.Function:
         cost, gradient, hessian = self._quadratic(self.problem.terminal_costs, with_controls=False)
         g, general = self._constraints(self.terminal_rows, with_controls=False)
-        outputs = [cost, gradient, _pad_rows(hessian), g, _pad_rows(general)]
+        outputs = [cost, gradient, pad_rows(hessian), g, pad_rows(general)]
         return self._function("terminal", outputs, terminal=True)
 
     def _terminal_value(self) -> ca.Function:
         g = ca.vertcat(*(self._value(row) for row in self.terminal_rows))
         return self._function("terminal_value", [self._total(self.problem.terminal_costs), g], terminal=True)
 
+    def _path_adjoint(self) -> ca.Function:
+        dynamics = self.problem.dynamics
+        F = self.problem.integrator.step(dynamics, self._x, self._u, self._p[: dynamics.np], self._dt)
+        pi, mu = ca.SX.sym("pi", self.ndx), ca.SX.sym("mu", len(self.path_rows))
+        g = ca.vertcat(*(self._value(row) for row in self.path_rows))
+        lagrangian = self._dt * self._total(self.problem.path_costs) + ca.dot(mu, g)
+        lagrangian += ca.dot(pi, dynamics.manifold.minus(F, self._next))
+        # The gradient of a scalar is one reverse sweep through its expression: a few times the work of the value.
+        by_u, by_x = ca.gradient(lagrangian, self._u), self._lift.T @ ca.gradient(lagrangian, self._x)
+        inputs = [self._x, self._u, self._next, self._p, self._r, self._dt, pi, mu]
+        return ca.Function("ocp_path_adjoint", inputs, ca.cse([ca.densify(ca.vertcat(by_u, by_x))]))
+
+    def _terminal_adjoint(self) -> ca.Function:
+        mu = ca.SX.sym("mu", len(self.terminal_rows))
+        g = ca.vertcat(*(self._value(row) for row in self.terminal_rows))
+        lagrangian = self._total(self.problem.terminal_costs) + ca.dot(mu, g)
+        gradient = self._lift.T @ ca.gradient(lagrangian, self._x)
+        return ca.Function("ocp_terminal_adjoint", [self._x, self._p, self._r, mu], ca.cse([ca.densify(gradient)]))
+
     def _function(self, name: str, outputs: list[ca.SX], *, terminal: bool = False) -> ca.Function:
         inputs = [self._x, self._p, self._r] if terminal else [self._x, self._u, self._next, self._p, self._r, self._dt]
+        if self.inner is not None and not terminal:
+            inputs.append(self.inner.symbol)
         return ca.Function(f"ocp_{name}", inputs, ca.cse([ca.densify(o) for o in outputs]))
 
     def _tangent_jacobian(self, expression: ca.SX, *, with_controls: bool) -> ca.SX:
@@ -212,8 +288,3 @@ class StageFunctions:
     @staticmethod
     def _sorted(rows: list[Row]) -> list[Row]:
         return [r for r in rows if r.entry is not None] + [r for r in rows if r.entry is None]
-
-
-def _pad_rows(matrix: ca.SX) -> ca.SX:
-    missing = padded(matrix.shape[0]) - matrix.shape[0]
-    return ca.vertcat(matrix, ca.SX(missing, matrix.shape[1]))

@@ -8,6 +8,7 @@ import pinocchio
 import pytest
 
 from mpc_controller.arrays import Array
+from mpc_controller.model.dynamics import curvature
 from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.manifold import Manifold
 from mpc_controller.model.parameters import Parameter, ParameterError, Parameters
@@ -31,6 +32,21 @@ def test_the_jacobians_are_those_of_automatic_differentiation(structure: str) ->
         for ours, theirs in zip(analytical(*sample), automatic(*sample), strict=True):
             scale = max(1.0, float(ca.norm_inf(theirs)))
             np.testing.assert_allclose(np.array(ours), np.array(theirs), rtol=1e-9, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("structure", TREES)
+def test_the_second_derivatives_are_those_of_automatic_differentiation(structure: str) -> None:
+    dynamics = RigidBodyDynamics(from_pinocchio(pinocchio_tree(TREES[structure], seed=3)), payload_frame="tip")
+    x, u, p = ca.SX.sym("x", dynamics.nx), ca.SX.sym("u", dynamics.nu), ca.SX.sym("p", dynamics.np)
+    multiplier, z = ca.SX.sym("multiplier", dynamics.nx), ca.vertcat(x, u)
+    gradient = ca.gradient(ca.dot(multiplier, dynamics.xdot(x, u, p)), z)
+    automatic = ca.Function("automatic", [x, u, p, multiplier], [ca.jacobian(gradient, z)])
+    rng = np.random.default_rng(0)
+    sample = [rng.normal(size=n) for n in (dynamics.nx, dynamics.nu)]
+    sample += [rng.uniform(0.1, 1.0, dynamics.np), rng.normal(size=dynamics.nx)]
+    expected = np.array(automatic(*sample))
+    analytical = np.array(curvature(dynamics)(*sample))
+    np.testing.assert_allclose(analytical, expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max())
 
 
 def test_the_analytical_jacobians_take_less_than_half_the_operations() -> None:

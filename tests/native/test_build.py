@@ -7,7 +7,9 @@ import importlib.util
 import multiprocessing
 import multiprocessing.synchronize
 import os
+import platform
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,6 +53,17 @@ def test_another_key_or_compiler_is_another_library(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("CC", str(wrapper))
     paths.add(_build("one", 1).path)
     assert len(paths) == 3
+
+
+def test_another_architecture_is_another_library_and_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    if platform.machine() != "x86_64":
+        pytest.skip("the name of the architecture is one of x86-64")
+    source = Source("avx.c", "#ifdef __AVX__\nint avx(void) { return 1; }\n#else\nint avx(void) { return 0; }\n#endif\n")
+    for command in (find_compiler().command, (sys.executable, "-m", "ziglang", "cc")):
+        monkeypatch.setenv("CC", shlex.join(command))
+        for architecture, has_avx in (("x86-64-v2", 0), ("x86-64-v3", 1)):
+            monkeypatch.setenv("MPC_MARCH", architecture)
+            assert build_library("avx", "key", lambda: [source], print).library.avx() == has_avx
 
 
 def test_a_build_says_what_it_does_and_a_hit_says_nothing(cache: Path) -> None:

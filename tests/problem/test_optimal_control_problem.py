@@ -10,6 +10,7 @@ import pytest
 
 from mpc_controller.model.dynamics import DifferentiatedDynamics, DisturbedDynamics, Dynamics
 from mpc_controller.model.integrators import ExplicitEuler, Integrator
+from mpc_controller.model.manifold import Euclidean
 from mpc_controller.model.parameters import Parameter, ParameterError, Parameters
 from mpc_controller.problem.constraint import Constraint, Soft, control_bounds, state_bounds
 from mpc_controller.problem.cost import GeneralCost, LeastSquares, ProblemError
@@ -81,11 +82,96 @@ def test_a_grid_without_time_is_refused(grid):
         ({"path_constraints": (state_bounds((-3,), (0.0,), (1.0,), "box"),)}, "constraint 'box': no state -3"),
         ({"path_constraints": (Constraint("box", lambda s: s.x, (0.0,), (1.0,)),)}, r"constraint 'box' gives shape \(2, 1\)"),
         ({"terminal_constraints": (control_bounds((0.0,), (1.0,)),)}, "terminal constraint 'control' uses controls"),
+        (
+            {"path_constraints": (control_bounds((0.0, 0.0), (1.0, 1.0)),)},
+            r"constraint 'control' gives shape \(1, 1\); expected \(2, 1\)",
+        ),
+        (
+            {
+                "path_constraints": (
+                    Constraint("mass", lambda s: ca.vertcat(s.x[0], s.parameters["m"]), (0.0, 0.0), (1.0, 1.0)),
+                )
+            },
+            "constraint 'mass' row 1 is on no state and no control",
+        ),
+        (
+            {"path_costs": (GeneralCost("broken", lambda s: s.x[0] * math.nan),)},
+            "cost 'broken' holds a constant that is not a finite number",
+        ),
+        ({"reference_names": ("a", "b", "a")}, r"reference entries named twice: \['a'\]"),
     ],
 )
 def test_a_term_that_does_not_fit_is_refused_by_name(changes, message):
     with pytest.raises(ProblemError, match=message):
         problem(**changes)
+
+
+class Leaky(DoubleIntegrator):
+    """The double integrator, with a third state that only decays."""
+
+    state_names, state_units = ("q", "q_dot", "charge"), ("m", "m/s", "C")
+    manifold = Euclidean(3)
+
+    def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+        return ca.vertcat(super().xdot(x[:2], u, p), -x[2])
+
+
+class Misfit(DoubleIntegrator):
+    """Names three states, and moves two."""
+
+    state_names, state_units = ("q", "q_dot", "q_ddot"), ("m", "m/s", "m/s²")
+
+
+class WrongManifold(Leaky):
+    """Three states on a manifold of two entries."""
+
+    manifold = Euclidean(2)
+
+
+_LEAKY = {"dynamics": Leaky(), "path_costs": (LeastSquares("effort", lambda s: s.u, (0.01,)),)}
+
+
+def fixed(*indices: int) -> Constraint:
+    return state_bounds(indices, (1.0,) * len(indices), (1.0,) * len(indices), "goal")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"terminal_constraints": (fixed(0, 2),), **_LEAKY}, "'goal' row 1 fixes what no control reaches within 20 steps"),
+        (
+            {"terminal_constraints": (fixed(0),), "integrator": ExplicitEuler(), "grid": (0.1,)},
+            "'goal' row 0 fixes what no control reaches within 1 steps",
+        ),
+        (
+            {"terminal_constraints": (fixed(0, 1),), "grid": (0.1,)},
+            r"fix 2 values \('goal' row 0, 'goal' row 1\), of which 1 steps with 1 controls can steer at most 1",
+        ),
+    ],
+)
+def test_an_end_that_no_control_can_reach_is_refused_by_name(changes, message):
+    with pytest.raises(ProblemError, match=message):
+        problem(**changes)
+
+
+def test_an_end_that_the_controls_can_just_reach_is_fine():
+    euler = {"integrator": ExplicitEuler(), "grid": (0.1,) * 2}
+    assert problem(terminal_constraints=(fixed(0, 1),), **euler).N == 2
+    assert problem(terminal_constraints=(state_bounds((2,), (0.0,), (1.0,), "charge"),), **_LEAKY).N == 20
+    soft = state_bounds((2,), (1.0,), (1.0,), "charge", Soft(1.0, 1.0))
+    assert problem(terminal_constraints=(soft,), **_LEAKY).N == 20
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "message"),
+    [
+        (Misfit(), r"xdot gives shape \(2, 1\); expected \(3, 1\)"),
+        (WrongManifold(), "has 3 states on a manifold of 2 entries"),
+    ],
+)
+def test_dynamics_of_other_sizes_than_their_names_are_refused(dynamics, message):
+    with pytest.raises(ProblemError, match=message):
+        problem(dynamics=dynamics)
 
 
 def test_terms_may_be_given_as_arrays_and_numbers():
@@ -164,6 +250,9 @@ class ScaledEuler(Integrator):
     def linearize(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
         F, F_x, F_u = ExplicitEuler().linearize(dynamics, x, u, p, dt)
         return F, self.factor() * F_x, F_u
+
+    def second_derivatives(self, dynamics: Dynamics, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX, multiplier: ca.SX) -> ca.SX:
+        return ExplicitEuler().second_derivatives(dynamics, x, u, p, dt, multiplier)
 
     def factor(self) -> float:
         return 1.0

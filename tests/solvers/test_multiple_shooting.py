@@ -156,10 +156,88 @@ def test_gains_are_the_derivative_of_the_first_control_where_no_bound_is_active(
         np.testing.assert_allclose(base.gains[0][:, j], change, atol=0.02 * np.abs(base.gains[0]).max())
 
 
-@pytest.mark.parametrize("options", [{"max_iterations": 0}, {"tolerance": 0.0}, {"qp_max_iterations": -1}])
+@pytest.mark.parametrize(
+    "options", [{"max_iterations": 0}, {"tolerance": 0.0}, {"qp_max_iterations": -1}, {"hessian": "newton"}]
+)
 def test_bad_options_are_refused_by_name(problem, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         MultipleShooting(problem, **options)
+
+
+@pytest.fixture
+def warm(problem):
+    """A solver whose next call is a real-time iteration, and the plan to start it from."""
+    x0, guess = _start(problem)
+    solver = MultipleShooting(problem)
+    return solver, _solve(solver, x0, guess).trajectory
+
+
+def test_preparation_and_feedback_together_are_a_solve(problem, warm):
+    solver, plan = warm
+    other = MultipleShooting(problem)
+    _solve(other, *_start(problem))
+    for _ in range(3):
+        solver.prepare(problem.parameters.values, np.zeros((N + 1, 0)), plan)
+        phases, whole = solver.feedback(plan.states[0]), _solve(other, plan.states[0], plan)
+        assert phases.status is whole.status is Status.ITERATION_LIMIT
+        np.testing.assert_array_equal(phases.trajectory.states, whole.trajectory.states)
+        np.testing.assert_array_equal(phases.gains, whole.gains)
+        plan = whole.trajectory
+
+
+def test_feedback_embeds_a_state_that_was_not_known_to_first_order(problem, warm):
+    """Half the distance to the prepared state leaves a quarter of the difference to a solve that knew the state all along."""
+    _, plan = warm
+    manifold, direction = problem.dynamics.manifold, np.array([0.1, -0.2, 0.1, 0.3, 0.2, -0.1])
+    differences = []
+    for distance in (0.1, 0.05):
+        x0 = manifold.retract(plan.states[0], distance * direction)
+        fresh = [MultipleShooting(problem) for _ in range(2)]
+        for each in fresh:
+            _solve(each, *_start(problem))
+        fresh[0].prepare(problem.parameters.values, np.zeros((N + 1, 0)), plan)
+        phases, whole = fresh[0].feedback(x0), _solve(fresh[1], x0, plan)
+        np.testing.assert_allclose(phases.trajectory.states[0], x0, atol=1e-15)
+        differences.append(np.abs(phases.trajectory.controls - whole.trajectory.controls).max())
+    assert 0 < differences[1] < 0.4 * differences[0]
+
+
+def test_feedback_comes_after_prepare_and_once(problem, warm):
+    solver, plan = warm
+    with pytest.raises(RuntimeError, match="prepare"):
+        solver.feedback(plan.states[0])
+    solver.prepare(problem.parameters.values, np.zeros((N + 1, 0)), plan)
+    assert solver.feedback(plan.states[0]).is_usable
+    with pytest.raises(RuntimeError, match="prepare"):
+        solver.feedback(plan.states[0])
+
+
+def test_feedback_of_a_cold_solver_goes_to_convergence(problem):
+    x0, guess = _start(problem)
+    solver = MultipleShooting(problem)
+    solver.prepare(problem.parameters.values, np.zeros((N + 1, 0)), guess)
+    cold = solver.feedback(x0)
+    assert cold.status is Status.CONVERGED
+    np.testing.assert_array_equal(cold.trajectory.controls, _solve(MultipleShooting(problem), x0, guess).trajectory.controls)
+
+
+@pytest.mark.parametrize("what", ["nan", "size"])
+def test_what_was_prepared_from_bad_numbers_is_a_failure_that_leaves_no_trace(problem, warm, what):
+    solver, plan = warm
+    p = problem.parameters.values
+    solver.prepare(p * np.nan if what == "nan" else p[:-1], np.zeros((N + 1, 0)), plan)
+    assert solver.feedback(plan.states[0]).status is Status.NUMERICAL_FAILURE
+    _same_as_fresh(solver, {}, *_start(problem))
+
+
+def test_feedback_after_its_deadline_gives_the_guess_back(problem, warm):
+    solver, plan = warm
+    solver.prepare(problem.parameters.values, np.zeros((N + 1, 0)), plan)
+    x0 = problem.dynamics.manifold.retract(plan.states[0], 0.01 * np.ones(6))
+    late = solver.feedback(x0, deadline_ns=0)
+    assert late.status is Status.DEADLINE
+    np.testing.assert_allclose(late.trajectory.states[0], x0, atol=1e-15)
+    np.testing.assert_allclose(late.trajectory.states[1:], plan.states[1:], atol=1e-15)
 
 
 def _same_as_fresh(solver, options, x0, guess):

@@ -20,13 +20,21 @@ def _guess(problem, x0):
     return Trajectory.constant(problem.dynamics.manifold, times, x0, np.zeros(problem.dynamics.nu))
 
 
-@pytest.mark.parametrize(("nx", "nu", "rows", "N", "soft"), [(1, 1, 1, 1, False), (4, 2, 3, 10, False), (9, 3, 5, 20, False),
-                                                             (4, 2, 3, 10, True), (6, 4, 12, 15, True)])  # fmt: skip
-def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(nx, nu, rows, N, soft):
+@pytest.mark.parametrize(
+    ("nx", "nu", "rows", "N", "soft", "instances"),
+    [
+        (1, 1, 1, 1, False, 300),
+        (4, 2, 3, 10, False, 300),
+        (9, 3, 5, 20, False, 150),
+        (4, 2, 3, 10, True, 200),
+        (6, 4, 12, 15, True, 50),
+    ],
+)
+def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(nx, nu, rows, N, soft, instances):
     problem = linear_problem(nx, nu, rows, N, soft=soft)
     solver = MultipleShooting(problem, real_time_iteration=False)
     rng = np.random.default_rng(nx + 10 * N)
-    for _ in range(60):
+    for _ in range(instances):
         instance = random_instance(rng, nx, nu, rows, N, soft=soft)
         solver.reset()
         solution = solver.solve(instance.x0, instance.parameters(problem), np.zeros((N + 1, 0)), _guess(problem, instance.x0))

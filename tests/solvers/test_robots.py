@@ -37,7 +37,7 @@ def test_the_optimum_is_that_of_ipopt(robot_name, task_name):
     cost, violation = evaluate(task.problem, states, controls, p, reference)
     assert solution.cost == pytest.approx(cost, rel=1e-9)
     assert violation < 1e-6
-    # The same start for both: a non-convex task may have several optima.
+    # A non-convex task may have several optima: the one next to ours.
     _, _, reference_cost = solve_with_ipopt(task.problem, x0, p, reference, (states, controls))
     # IPOPT leaves about 2e-8 of its barrier in the cost, which counts where the optimum itself is small.
     assert cost == pytest.approx(reference_cost, rel=1e-6, abs=1e-7)

@@ -13,7 +13,8 @@ from mpc_controller.model.parameters import Parameter, Parameters
 from mpc_controller.problem.constraint import Constraint, Soft, control_bounds, state_bounds
 from mpc_controller.problem.cost import GeneralCost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
-from mpc_controller.solvers.stage_functions import StageFunctions, padded
+from mpc_controller.solvers.layout import padded
+from mpc_controller.solvers.stage_functions import StageFunctions
 
 
 class RigidSpin(Dynamics):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import final
 
 import casadi as ca
 
-from mpc_controller.model.dynamics import DifferentiatedDynamics
+from mpc_controller.model.dynamics import TwiceDifferentiatedDynamics
 from mpc_controller.model.manifold import Manifold
 from mpc_controller.model.parameters import Parameter, ParameterError, Parameters
 from mpc_controller.model.rigid_body.forward_dynamics import forward_dynamics
@@ -20,7 +21,7 @@ from mpc_controller.model.rigid_body.spatial import Inertia
 
 
 @final
-class RigidBodyDynamics(DifferentiatedDynamics):
+class RigidBodyDynamics(TwiceDifferentiatedDynamics):
     """M(q) v̇ + C(q, v) v + g(q) + damping v = τ,  q̇ = the joints' rates at v.
 
     x = (q, v), joint after joint as in `model`; u = τ of the joints `actuated`, in their order (by default all but
@@ -70,6 +71,10 @@ class RigidBodyDynamics(DifferentiatedDynamics):
         f, f_x, f_u = self._jacobians(x, u, p)
         return f, f_x, f_u
 
+    def second_derivatives(self, x: ca.SX, u: ca.SX, p: ca.SX, multiplier: ca.SX) -> ca.SX:
+        hessian: ca.SX = self._second_derivatives(x, u, p, multiplier)
+        return hessian
+
     def model_at(self, p: ca.SX) -> RigidBodyModel:
         """The tree with its damping and payload as expressions of the parameters p (np,)."""
         model = self.model
@@ -88,9 +93,9 @@ class RigidBodyDynamics(DifferentiatedDynamics):
         model = self.model
         x, u, p = ca.SX.sym("x", self.nx), ca.SX.sym("u", self.nu), ca.SX.sym("p", self.np)
         q, v, tau = x[: model.nq], x[model.nq :], self._selection @ u
-        joints = list(zip(model.joints, model.q_slices, model.v_slices, strict=True))
-        q_dot = ca.vertcat(*(joint.motion.rate(q[at_q], v[at_v]) for joint, at_q, at_v in joints))
-        tangent = ca.diagcat(*(joint.motion.velocity_of_rate(q[at_q]) for joint, at_q, _ in joints))
+        q_dot = self._rate(q, v)
+        joints = zip(model.joints, model.q_slices, strict=True)
+        tangent = ca.diagcat(*(joint.motion.velocity_of_rate(q[at_q]) for joint, at_q in joints))
 
         present = self.model_at(p)
         v_dot = factorize(crba(present, q), present.velocity_parents).solve(tau - rnea(present, q, v, ca.SX(model.nv, 1)))
@@ -107,6 +112,38 @@ class RigidBodyDynamics(DifferentiatedDynamics):
             ca.Function("xdot", [x, u, p], ca.cse(value)),
             ca.Function("jacobians", [x, u, p], derivatives, ["x", "u", "p"], ["f", "f_x", "f_u"], apart),
         )
+
+    @cached_property
+    def _second_derivatives(self) -> ca.Function:
+        """(x, u, p, μ) → ∂²(μᵀẋ)/∂(x, u)², by the implicit function theorem on the inverse dynamics τ(q, v, v̇).
+
+        With ν = M⁻¹μ_v, Λ = ∂²(νᵀτ)/∂(q, v, v̇)² and W = ∂(q, v, v̇)/∂(x, u), it is ∂²(μ_qᵀq̇)/∂(x, u)² − WᵀΛW. Of Λ, the blocks
+        of v̇ with v and with itself are zero. Source: Nganga, Wensing, "Accelerating second-order differential dynamic
+        programming for rigid-body systems", 2021.
+        """
+        model = self.model
+        x, u, p = ca.SX.sym("x", self.nx), ca.SX.sym("u", self.nu), ca.SX.sym("p", self.np)
+        mu, v_dot, nu = ca.SX.sym("mu", self.nx), ca.SX.sym("v_dot", model.nv), ca.SX.sym("nu", model.nv)
+        q, v, z = x[: model.nq], x[model.nq :], ca.vertcat(x, u)
+        present = self.model_at(p)
+        effort = ca.dot(nu, rnea(present, q, v, v_dot))
+        by_state, gradient = ca.hessian(effort, x)
+        by_q_and_v_dot = ca.jacobian(gradient[: model.nq], v_dot)
+        kinematics = ca.hessian(ca.dot(mu[: model.nq], self._rate(q, v)), z)[0]
+        parts = ca.Function("parts", [x, p, v_dot, nu, mu], ca.cse([by_state, by_q_and_v_dot, kinematics]))
+
+        f, f_x, f_u = self.jacobians(x, u, p)
+        adjoint = factorize(crba(present, q), present.velocity_parents).solve(mu[model.nq :])
+        by_state, by_q_and_v_dot, kinematics = parts(x, p, f[model.nq :], adjoint, mu)
+        rows = by_q_and_v_dot @ ca.horzcat(f_x, f_u)[model.nq :, :]
+        mixed = ca.vertcat(rows, ca.SX(z.numel() - model.nq, z.numel()))
+        hessian = kinematics - ca.diagcat(by_state, ca.SX(self.nu, self.nu)) - mixed - mixed.T
+        return ca.Function("second_derivatives", [x, u, p, mu], ca.cse([hessian]))
+
+    def _rate(self, q: ca.SX, v: ca.SX) -> ca.SX:
+        """q̇ (nq,)."""
+        joints = zip(self.model.joints, self.model.q_slices, self.model.v_slices, strict=True)
+        return ca.vertcat(*(joint.motion.rate(q[at_q], v[at_v]) for joint, at_q, at_v in joints))
 
 
 def nominal_parameters(model: RigidBodyModel, payload_frame: str | None = None) -> Parameters:

@@ -47,20 +47,41 @@ static int any_nan(const double *a, int n) {
     return found;
 }
 
-// Check what was given, start from the guess with x₀ for its first state, and solve.
-static int run(const Call *c) {
+// Check what was given, and start from the guess: with x₀ for its first state, unless the method goes from the one to the other.
+static int begin(const Call *c, double *x0) {
     Workspace *w = &c->memory->workspace;
-    const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns};
     memcpy(w->x, c->X, sizeof w->x);
     memcpy(w->u, c->U, sizeof w->u);
-    memcpy(w->x[0], c->x0, sizeof w->x[0]);
-    int bad = any_nan(in.p, NP) || any_nan(in.reference, (N + 1) * NR);
-    bad = bad || any_nan(&w->x[0][0], (N + 1) * NXA) || any_nan(&w->u[0][0], N * NU);
+    memcpy(x0, c->x0, NXA * sizeof *x0);
+#ifndef EMBEDS_X0
+    memcpy(w->x[0], x0, sizeof w->x[0]);
+#endif
+    int bad = any_nan(c->p, NP) || any_nan(c->reference, (N + 1) * NR) || any_nan(x0, NXA);
+    bad = bad || any_nan(&w->x[0][0], (N + 1) * NXA) || any_nan(&w->u[0][0], N * NU) || normalize(x0);
     for (int k = 0; k <= N && !bad; k++) bad = normalize(w->x[k]);
     if (bad) return NUMERICAL_FAILURE;
-    if (has_reversed_bounds(in.p, c->info)) return INFEASIBLE;
-    return plan(c->memory, &in, c->options, c->info);
+    return has_reversed_bounds(c->p, c->info) ? INFEASIBLE : CONVERGED;
 }
+
+// Begin and solve.
+static int run(const Call *c) {
+    double x0[NXA];
+    const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns, x0};
+    const int status = begin(c, x0);
+    return status == CONVERGED ? plan(c->memory, &in, c->options, c->info) : status;
+}
+
+#ifdef EMBEDS_X0
+// The part of a call that needs no x₀ (the one given is not looked at), and no more than that: `solve` says how it went.
+void prepare(const Call *c) {
+    Workspace *w = &c->memory->workspace;
+    double x0[NXA];
+    const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns, w->x[0]};
+    Call guess = *c;
+    guess.x0 = c->X;
+    if (begin(&guess, x0) == CONVERGED) prepare_phase(c->memory, &in);
+}
+#endif
 
 long long memory_size(void) { return sizeof(Memory); }
 

@@ -1,193 +1,167 @@
-// Direct multiple shooting: Gauss-Newton SQP in the tangent space of the states, to convergence with an ℓ1 merit line search, or
-// one full step a call (real-time iteration).
-// Source: Bock, Plitt, 1984; Diehl et al., "Real-time optimization and nonlinear model predictive control", 2002;
-// Nocedal, Wright, "Numerical Optimization", 2006, ch. 18 (merit function).
+// Direct multiple shooting: SQP in the tangent space of the states with Gauss-Newton or exact Hessians, to convergence, or one whole
+// step a call (real-time iteration), of which all but the programme's solution can be done before x₀ is known.
+// Source: Bock, Plitt, 1984; Diehl et al., "Real-time optimization and nonlinear model predictive control", 2002.
 #pragma once
-#include "shooting_point.h"
+#include "globalization.h"
+
+#define EMBEDS_X0 1
+
+enum { TO_CONVERGENCE, BOTH_PHASES, FEEDBACK_PHASE };
 
 typedef struct {
-    double max_iterations, real_time_iteration, tolerance, qp_max_iterations, qp_tolerance, qp_complementarity, qp_stationarity, qp_gradient;
+    double max_iterations, phase, tolerance, qp_max_iterations, qp_tolerance, qp_complementarity, qp_stationarity, qp_gradient;
 } Options;
 
 typedef struct {
     Workspace workspace;
+    GaussNewton gauss_newton;
+    Search search;
+    int is_prepared;  // the programme is that of the guess
 } Memory;
 
-// A full step of the real-time iteration is refused when it leaves the dynamics or a hard row unmet by more than this much of
-// 1 + the largest state.
-#define WILD 0.5
+// A step of the real-time iteration is halved, and in the end refused, where it leaves the dynamics or a hard row unmet by more than
+// this much of 1 + the largest state.
+#define WILD 0.1
+#define SHORTEST_STEP (1.0 / 16)
 
-// Max-norms of the KKT conditions at the linearised point, with the sides' multipliers that the last programme left. A side's
-// complementarity is relative to 1 + λ.
-static void kkt(Workspace *w, Info *info) {
-    const Sides *a = &w->qp.sides;
-    info->stationarity = qp_adjoint(&w->qp, 0);
-    info->complementarity = 0;
-    for (int i = 0; i < ALL_SIDES; i++) {
-        if (!a->active[i]) continue;
-        const double inside = larger(a->gap[i], 0), outside = larger(-a->gap[i], 0);
-        double product = a->lambda[i] * inside;
-        if (a->soft[i]) product = larger(product, fabs(a->l1[i] + a->l2[i] * outside - a->lambda[i]) * outside);
-        info->complementarity = larger(info->complementarity, product / (1 + a->lambda[i]));
-    }
+// What a programme leaves of what its step gains: the duality gap at which it is solved. Of 0, 1e-3 and 1e-2, the second needed a
+// quarter less sweeps to convergence than the first, with as many iterations.
+#define RELATIVE_GAP 1e-3
+#define RELATIVE_GAP_OF_ONE_STEP 1e-2
+
+// Contradicting rows that as many elastic steps have not brought nearer to each other, each by a tenth, are infeasible.
+#define STRIKES 2
+// The price of violations in an elastic programme, relative to the largest entry of a gradient; ten times more after a strike.
+#define ELASTIC_PRICE 10
+
+// The programme at the guess: all of a real-time iteration that needs no x₀.
+static void prepare_phase(Memory *m, const Inputs *in) {
+    Workspace *w = &m->workspace;
+    add_chords(w, 1);
+    linearize(w, in);
+    if (CURVATURE) qp_adjoint(&w->qp, 0);
+    add_chords(w, -1);
+    m->is_prepared = 1;
 }
 
-// What stationarity is compared with: 1, or more where multipliers are large on average (IPOPT's s_d: Wächter, Biegler, 2006, eq. 6).
-static double dual_scale(const QP *q) {
-    double sum = 0;
-    int count = N * NX;
-    for (int k = 1; k <= N; k++)
-        for (int j = 0; j < NX; j++) sum += fabs(q->pi[k][j]);
-    for (int i = 0; i < ALL_SIDES; i++)
-        if (q->sides.active[i]) sum += q->sides.lambda[i], count++;
-    return larger(100, sum / count) / 100;
+static int is_wild(const Workspace *w, const Merit *trial) {
+    return !(larger(trial->dynamics, trial->inequality) <= WILD * (1 + max_abs(&w->trial_x[0][0], (N + 1) * NXA)));
 }
 
-static double largest_multiplier(const QP *q) {
-    double largest = 0;
-    for (int k = 1; k <= N; k++) largest = larger(largest, max_abs(q->pi[k], NX));
-    for (int i = 0; i < ALL_SIDES; i++)
-        if (q->sides.active[i] && !q->sides.soft[i]) largest = larger(largest, q->sides.lambda[i]);
-    return largest;
-}
-
-// Directional derivative of the cost and prices along the programme's step.
-static double predicted_change(const QP *q, const Merit *now) {
-    double change = 0;
-    for (int k = 0; k < N; k++)
-        for (int j = 0; j < NZ; j++) change += q->stage[k].gradient[j] * q->z[k][j];
-    for (int j = 0; j < NX; j++) change += q->terminal.gradient[j] * q->z_terminal[j];
-    Merit next = {0};
-    add_sides(&next, &q->sides, q->sides.gap, q->sides.moved);
-    return change + next.prices - now->prices;
-}
-
-// trial = iterate ⊞ α z
-static void retract(Workspace *w, double alpha) {
-    const QP *q = &w->qp;
-    for (int k = 0; k <= N; k++) {
-        const double *dx = k < N ? q->z[k] + NU : q->z_terminal;
-        double scaled[NX];
-        for (int i = 0; i < NX; i++) scaled[i] = alpha * dx[i];
-        w->arg[0] = w->x[k], w->arg[1] = scaled, w->res[0] = w->trial_x[k];
-        ocp_plus(w->arg, w->res, 0, w->work, 0);
-        for (int j = 0; k < N && j < NU; j++) w->trial_u[k][j] = w->u[k][j] + alpha * q->z[k][j];
-    }
-}
-
-static void accept(Workspace *w) {
-    memcpy(w->x, w->trial_x, sizeof w->x);
-    memcpy(w->u, w->trial_u, sizeof w->u);
-}
-
-static void report(const Merit *m, Info *info) {
-    info->cost = m->cost + m->prices;
-    info->dynamics = m->dynamics;
-    info->inequality = m->inequality;
-    info->worst_stage = m->worst_stage, info->worst_row = m->worst_row;
-    info->slack = m->slack;
-}
-
-// The hard row that makes the programme infeasible: of those that its last point violates, the one with the largest multiplier.
-static void report_infeasible(const QP *q, Info *info) {
-    const Sides *a = &q->sides;
-    double largest = 0;
-    for (int k = 0; k <= N; k++) {
-        const int rows = k < N ? NG : NGT;
-        for (int i = 0; i < 2 * rows; i++) {
-            const int at = k * SIDES + i;
-            const double violation = -(a->gap[at] + a->moved[at]);
-            if (!a->active[at] || a->soft[at] || violation <= 1e-9 || a->lambda[at] <= largest) continue;
-            largest = a->lambda[at];
-            info->inequality = violation;
-            info->worst_stage = k, info->worst_row = i % rows;
-        }
-    }
-}
-
-// Solve the programme of the linearised point. CONVERGED when that went well, else the status to end with.
-static int find_step(Workspace *w, const QPOptions *options, Info *info) {
-    QP *q = &w->qp;
-    const int status = qp_solve_safely(q, options);
-    info->sweeps = q->sweeps;
-    if (status == QP_INFEASIBLE) report_infeasible(q, info);
-    return status == QP_SOLVED       ? CONVERGED
-           : status == QP_DEADLINE   ? DEADLINE
-           : status == QP_INFEASIBLE ? INFEASIBLE
-                                     : NUMERICAL_FAILURE;
-}
-
-// One full step from the iterate.
-static int real_time_iteration(Workspace *w, const Inputs *in, const QPOptions *options, Info *info) {
-    if (now_ns() >= options->deadline_ns) return DEADLINE;
-    if (!isfinite(linearize(w, in))) return NUMERICAL_FAILURE;
-    const int status = find_step(w, options, info);
+// One step from the guess, whole unless that is wild: its programme with δx₀ = x₀ ⊟ x̄₀.
+static int real_time_iteration(Memory *m, const Inputs *in, const QPOptions *options, Info *info) {
+    Workspace *w = &m->workspace;
+    w->arg[0] = in->x0, w->arg[1] = w->x[0], w->res[0] = w->qp.initial;
+    ocp_minus(w->arg, w->res, 0, w->work, 0);
+    newton_begin(&m->gauss_newton);
+    m->gauss_newton.is_exact = 1;
+    const int status = newton_step(w, in, &m->gauss_newton, 0, options, info);
     if (status != CONVERGED) return status;
     kkt(w, info);
-    retract(w, 1);
-    const Merit m = evaluate(w, in, (const double(*)[NXA])w->trial_x, (const double(*)[NU])w->trial_u);
-    report(&m, info);
+    Merit trial = try_step(w, in, 1);
+    for (double alpha = 0.5; is_wild(w, &trial) && alpha >= SHORTEST_STEP; alpha /= 2) trial = try_step(w, in, alpha);
+    report(&trial, info);
     info->iterations = 1;
-    if (!isfinite(m.cost + m.prices + m.missed)) return NUMERICAL_FAILURE;
-    if (larger(m.dynamics, m.inequality) > WILD * (1 + max_abs(&w->trial_x[0][0], (N + 1) * NXA))) return DIVERGED;
+    if (!isfinite(merit_of(&trial, 1))) return NUMERICAL_FAILURE;
+    if (is_wild(w, &trial)) return DIVERGED;
     accept(w);
     return ITERATION_LIMIT;
 }
 
-// Backtrack along the programme's step until the ℓ1 merit falls (Armijo); 1 when it does not.
-static int line_search(Workspace *w, const Inputs *in, double *penalty, Merit *now) {
-    QP *q = &w->qp;
-    qp_adjoint(q, 1);
-    *penalty = larger(*penalty, 1.5 * largest_multiplier(q));
-    const double merit = now->cost + now->prices + *penalty * now->missed;
-    const double slope = predicted_change(q, now) - *penalty * now->missed;
-    for (double alpha = 1; alpha > 1e-6; alpha *= 0.5) {
-        retract(w, alpha);
-        const Merit trial = evaluate(w, in, (const double(*)[NXA])w->trial_x, (const double(*)[NU])w->trial_u);
-        const double value = trial.cost + trial.prices + *penalty * trial.missed;
-        if (value <= merit + 1e-4 * alpha * smaller(slope, 0) + 1e-12 * fabs(merit)) {
-            accept(w);
-            *now = trial;
-            return 0;
-        }
-    }
-    return 1;
+static double elastic_price(const QP *q, double penalty, int strikes) {
+    double gradient = max_abs(q->terminal.gradient, NX);
+    for (int k = 0; k < N; k++) gradient = larger(gradient, max_abs(q->stage[k].gradient, NZ));
+    return larger(penalty, ELASTIC_PRICE * larger(1, gradient)) * (strikes > 0 ? 10 : 1);
 }
 
-// Whether the linearised point is a KKT point to the tolerance.
-static int is_converged(const Workspace *w, const Merit *now, double tolerance, const Info *info) {
-    return info->stationarity <= tolerance * dual_scale(&w->qp) && info->complementarity <= tolerance &&
-           larger(now->dynamics, now->inequality) <= tolerance;
+// What the sides leave of the cost: Σ λ·gap where a side holds, of soft ones Σ |l1 + l2 e − λ| e where not, each as far as it is more
+// than a programme is solved to.
+static double duality_gap(const Sides *a, double solved) {
+    double sum = 0;
+    for (int i = 0; i < ALL_SIDES; i++) {
+        if (!(a->active[i] > 0)) continue;
+        const double inside = larger(a->gap[i], 0), outside = larger(-a->gap[i], 0), least = solved * (1 + a->lambda[i]);
+        sum += larger(a->lambda[i] * inside - least, 0);
+        if (a->soft[i] > 0) sum += larger(fabs(a->l1[i] + a->l2[i] * outside - a->lambda[i]) * outside - least, 0);
+    }
+    return sum;
 }
 
 // SQP from the iterate.
-static int to_convergence(Workspace *w, const Inputs *in, const Options *o, const QPOptions *options, Info *info) {
-    double penalty = 0;
+static int to_convergence(Memory *m, const Inputs *in, const Options *o, const QPOptions *options, Info *info) {
+    Workspace *w = &m->workspace;
+    double error = INFINITY, contradiction = INFINITY;
+    int strikes = 0;
+    memset(w->qp.initial, 0, sizeof w->qp.initial);
+    newton_begin(&m->gauss_newton);
+    search_begin(&m->search);
     Merit now = evaluate(w, in, (const double(*)[NXA])w->x, (const double(*)[NU])w->u);
     for (int iteration = 0;; iteration++) {
         info->iterations = iteration;
         report(&now, info);
-        if (!isfinite(now.cost + now.prices + now.missed)) return NUMERICAL_FAILURE;
+        if (!isfinite(merit_of(&now, 1))) return NUMERICAL_FAILURE;
         if (now_ns() >= options->deadline_ns) return DEADLINE;
         linearize(w, in);
         if (iteration > 0) {
             kkt(w, info);
-            if (is_converged(w, &now, o->tolerance, info)) return CONVERGED;
+            // Side by side small products may still add up: the cost is to be right to a tenth of the tolerance.
+            const double left = duality_gap(&w->qp.sides, o->qp_complementarity);
+            const int is_tight = left <= 0.1 * o->tolerance * (1 + fabs(info->cost));
+            if (is_tight && is_converged(&w->qp, info, o->tolerance)) return CONVERGED;
             if (iteration >= (int)o->max_iterations) return ITERATION_LIMIT;
+            error = larger(info->stationarity / dual_scale(&w->qp), info->complementarity);
+            error = larger(error, larger(now.dynamics, now.inequality));
         }
-        const int status = find_step(w, options, info);
-        if (status != CONVERGED) return status;
-        if (line_search(w, in, &penalty, &now)) return DIVERGED;
+        int status = newton_step(w, in, &m->gauss_newton, error, options, info);
+        if (status == INFEASIBLE) {
+            strikes = now.missed < 0.9 * contradiction ? 0 : strikes + 1;
+            if (strikes > STRIKES) {
+                report(&now, info);  // the row that the elastic steps miss most
+                return INFEASIBLE;
+            }
+            contradiction = now.missed;
+            status = elastic_step(w, elastic_price(&w->qp, m->search.penalty, strikes), options, info);
+        }
+        if (status != CONVERGED && (status == DEADLINE || m->search.on_trial == 0)) return status;
+        if (status != CONVERGED)
+            now = go_back(&m->search, w);
+        else if (move(&m->search, w, in, &now))
+            return DIVERGED;
     }
+}
+
+static int one_step(Memory *m, const Inputs *in, const Options *o, const QPOptions *options, Info *info) {
+    Workspace *w = &m->workspace;
+    if (o->phase == BOTH_PHASES || !m->is_prepared) {
+        // With x₀ known the programme is that of the point with x₀: on the reference problems' loops, which start from the last plan as
+        // it was, this lowers the cost by up to 2 %.
+        memcpy(w->x[0], in->x0, sizeof w->x[0]);
+        prepare_phase(m, in);
+    }
+    m->is_prepared = 0;
+    add_chords(w, 1);
+    const int status = real_time_iteration(m, in, options, info);
+    memcpy(w->x[0], in->x0, sizeof w->x[0]);
+    add_chords(w, -1);
+    return status;
 }
 
 // The method's part of `solve` (entry.h).
 static int plan(Memory *m, const Inputs *in, const Options *o, Info *info) {
-    const QPOptions options = {o->qp_tolerance, o->qp_complementarity, o->qp_stationarity,
-                               o->qp_gradient,  (int)o->qp_max_iterations, in->deadline_ns};
-    m->workspace.qp.sweeps = 0;
-    return o->real_time_iteration ? real_time_iteration(&m->workspace, in, &options, info)
-                                  : to_convergence(&m->workspace, in, o, &options, info);
+    Workspace *w = &m->workspace;
+    QPOptions options = {o->qp_tolerance, o->qp_complementarity, o->qp_stationarity, o->qp_gradient,
+                         (int)o->qp_max_iterations, in->deadline_ns, RELATIVE_GAP, 1e-4};
+    w->qp.sweeps = 0;
+    if (o->phase != TO_CONVERGENCE && now_ns() < in->deadline_ns) {
+        options.relative_gap = RELATIVE_GAP_OF_ONE_STEP;
+        return one_step(m, in, o, &options, info);
+    }
+    memcpy(w->x[0], in->x0, sizeof w->x[0]);
+    if (o->phase != TO_CONVERGENCE) return DEADLINE;
+    add_chords(w, 1);
+    const int status = to_convergence(m, in, o, &options, info);
+    add_chords(w, -1);
+    return status;
 }
 
 static void feedback(const Memory *m, double *K, double *multipliers) {

@@ -1,6 +1,12 @@
 // One point (x, u) of the horizon: its cost, what it misses, and its quadratic programme, from the generated stage functions.
 #pragma once
-#include "interior_point.h"
+#include "quadratic_programme.h"
+#if INNER
+#include "inner_states.h"
+#endif
+#if STAGE_LANES
+#include "stage_lanes.h"
+#endif
 
 typedef struct {
     QP qp;
@@ -10,11 +16,19 @@ typedef struct {
     double work[WORK_SIZE];
     const double *arg[ARG_SIZE];
     double *res[RES_SIZE];
+#if INNER
+    Inner inner;
+#endif
+#if STAGE_LANES
+    StageLanes lanes;
+    double values[N], defects[N][LX] ALIGNED;
+#endif
 } Workspace;
 
 typedef struct {
     const double *p, *reference, *grid;
     long long deadline_ns;
+    const double *x0;
 } Inputs;
 
 // How a solve ended (solution.py: Status), and what else is said of it, in the order of native_program.py.
@@ -33,6 +47,7 @@ typedef struct {
 
 // Bounds, prices and masks of all sides from the parameters, and gaps from g.
 static void fill_sides(Sides *a, const double *g, const double *p) {
+    a->any_soft = ANY_SOFT;
     for (int k = 0; k <= N; k++) {
         const int rows = k < N ? NG : NGT;
         const int *lower = k < N ? LOWER : LOWER_N, *upper = k < N ? UPPER : UPPER_N;
@@ -58,8 +73,30 @@ static void fill_sides(Sides *a, const double *g, const double *p) {
     }
 }
 
-// Fill the programme at the iterate; the cost.
-static double linearize(Workspace *w, const Inputs *in) {
+// Inner states, if any, to what they are (sign 1) from what they are off the chords of the iterate, or back (−1).
+static void add_chords(Workspace *w, double sign) {
+#if INNER
+    for (int k = 0; k < N; k++) inner_add_chord(w->inner.w[k], w->x[k], w->x[k + 1], sign);
+#endif
+}
+
+// Fill the path stages of the programme at the iterate; their cost.
+#if STAGE_LANES
+static double linearize_path(Workspace *w, const Inputs *in) {
+    double cost = 0;
+    lanes_begin(&w->lanes, in->p);
+    for (int k = 0; k < N; k += LANES) {
+        lanes_inputs(&w->lanes, w->x[0], w->u[0], in->reference, in->grid, k);
+        lanes_path(&w->lanes, w->qp.stage, w->values, w->g, k);
+    }
+    for (int k = 0; k < N; k++) {
+        riccati_transpose(&w->qp.stage[k]);
+        cost += w->values[k];
+    }
+    return cost;
+}
+#else
+static double linearize_path(Workspace *w, const Inputs *in) {
     QP *q = &w->qp;
     double cost = 0, value;
     for (int k = 0; k < N; k++) {
@@ -68,9 +105,25 @@ static double linearize(Workspace *w, const Inputs *in) {
         w->arg[3] = in->p, w->arg[4] = in->reference + k * NR, w->arg[5] = in->grid + k;
         w->res[0] = s->defect, w->res[1] = s->transition, w->res[2] = &value, w->res[3] = s->gradient;
         w->res[4] = s->hessian, w->res[5] = w->g + k * NG, w->res[6] = s->general;
+#if INNER
+        w->arg[6] = w->inner.w[k], w->res[1] = w->inner.entries, w->res[7] = w->inner.gap_w;
+#endif
         ocp_path(w->arg, w->res, 0, w->work, 0);
+#if INNER
+        inner_condense(&w->inner, k, s);
+#endif
+        riccati_transpose(s);
         cost += value;
     }
+    return cost;
+}
+#endif
+
+// Fill the programme at the iterate; the cost.
+static double linearize(Workspace *w, const Inputs *in) {
+    QP *q = &w->qp;
+    double value;
+    const double cost = linearize_path(w, in);
     w->arg[0] = w->x[N], w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
     w->res[0] = &value, w->res[1] = q->terminal.gradient, w->res[2] = q->terminal.hessian;
     w->res[3] = w->g + N * NG, w->res[4] = q->terminal.general;
@@ -101,21 +154,56 @@ static void add_sides(Merit *m, const Sides *a, const double *gap, const double 
     }
 }
 
-// The merit of the point (x, u); leaves gaps of the sides at that point in `gap`.
-static Merit evaluate(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU]) {
-    Merit m = {.worst_stage = -1, .worst_row = -1};
+// Add what the dynamics miss to a merit.
+static void add_misses(Merit *m, const double *miss, int n) {
+    for (int i = 0; i < n; i++) {
+        m->missed += fabs(miss[i]);
+        m->dynamics = larger(m->dynamics, fabs(miss[i]));
+    }
+}
+
+// What the path stages of the point (x, u), the iterate or the trial, add to its merit; leaves their rows in `g`.
+#if STAGE_LANES
+static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU], Merit *m) {
+    lanes_begin(&w->lanes, in->p);
+    for (int k = 0; k < N; k += LANES) {
+        lanes_inputs(&w->lanes, x[0], u[0], in->reference, in->grid, k);
+        lanes_path_value(&w->lanes, w->defects[0], w->values, w->g, k);
+    }
+    for (int k = 0; k < N; k++) {
+        m->cost += w->values[k];
+        add_misses(m, w->defects[k], NX);
+    }
+}
+#else
+static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU], Merit *m) {
     double value, defect[LX];
     for (int k = 0; k < N; k++) {
         w->arg[0] = x[k], w->arg[1] = u[k], w->arg[2] = x[k + 1];
         w->arg[3] = in->p, w->arg[4] = in->reference + k * NR, w->arg[5] = in->grid + k;
         w->res[0] = defect, w->res[1] = &value, w->res[2] = w->g + k * NG;
+#if INNER
+        double G[INNER];
+        w->arg[6] = x == w->x ? w->inner.w[k] : w->inner.trial[k], w->res[3] = G;
+#endif
         ocp_path_value(w->arg, w->res, 0, w->work, 0);
-        m.cost += value;
-        for (int i = 0; i < NX; i++) {
-            m.missed += fabs(defect[i]);
-            m.dynamics = larger(m.dynamics, fabs(defect[i]));
-        }
+#if INNER
+        // Of one state's equations at the nodes the largest alone: their multipliers sum to Aᵀπ, which the penalty is measured by.
+        double worst[NXA] = {0};
+        for (int i = 0; i < INNER; i++) worst[INNER_STATE[i]] = larger(worst[INNER_STATE[i]], fabs(G[i]));
+        add_misses(m, worst, NXA);
+#endif
+        m->cost += value;
+        add_misses(m, defect, NX);
     }
+}
+#endif
+
+// The merit of the point (x, u), the iterate or the trial; leaves gaps of the sides at that point in `gap`.
+static Merit evaluate(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU]) {
+    Merit m = {.worst_stage = -1, .worst_row = -1};
+    double value;
+    evaluate_path(w, in, x, u, &m);
     w->arg[0] = x[N], w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
     w->res[0] = &value, w->res[1] = w->g + N * NG;
     ocp_terminal_value(w->arg, w->res, 0, w->work, 0);

@@ -8,28 +8,31 @@
 #define SIDES_N (2 * NGT)                 // sides of the terminal stage
 #define ALL_SIDES (N * SIDES + SIDES_N)   // flat arrays over the horizon
 
-// Where the iteration starts: slacks in units of the side's room, μ in units of the largest gradient. The warm values gave the
-// fewest sweeps (3.5 to 6.5 a step) over closed loops of a cart-pole, a quadrotor, a car and an arm, of 1e-4..3e-2 tried.
-#define COLD_SLACK 1e-1
-#define WARM_SLACK 1e-2
-#define COLD_MU 1e-1
-#define WARM_MU 1e-3
+// Where the interior-point iteration starts: slacks in units of the side's room. Of 0.1 and 1, over closed loops of a cart-pole, a
+// quadrotor and a car, this gave the fewer sweeps with the μ of quadratic_programme.h.
+#define FIRST_SLACK 1.0
 
+#define SIDE_LANES PADDED(ALL_SIDES + 1)
+
+// Inactive sides, and the padding, keep s = e = 1 and λ = ν = 0 all along, so that sums and maxima need not leave them out.
 typedef struct {
-    double gap[ALL_SIDES + 1];      // σ (g − bound) at z = 0
-    double room[ALL_SIDES + 1];     // the unit in which the side's slack counts: upper − lower, see fill_sides
-    double l1[ALL_SIDES + 1], l2[ALL_SIDES + 1];
-    char active[ALL_SIDES + 1];     // the bound is finite and the row holds at this stage
-    char soft[ALL_SIDES + 1];
-    double s[ALL_SIDES + 1], lambda[ALL_SIDES + 1];  // slack and multiplier
-    double e[ALL_SIDES + 1], nu[ALL_SIDES + 1];      // violation of a soft side and its multiplier
-    double moved[ALL_SIDES + 1];    // σ C z
-    double step[ALL_SIDES + 1];     // σ C Δz
-    double residual[ALL_SIDES + 1]; // of the side's equation
-    double weight[ALL_SIDES + 1], shift[ALL_SIDES + 1];
-    double e_shift[ALL_SIDES + 1], e_scale[ALL_SIDES + 1];
-    double ds[ALL_SIDES + 1], dlambda[ALL_SIDES + 1], de[ALL_SIDES + 1], dnu[ALL_SIDES + 1];
-    double target_s[ALL_SIDES + 1], target_e[ALL_SIDES + 1];
+    double gap[SIDE_LANES] ALIGNED;     // σ (g − bound) at z = 0
+    double room[SIDE_LANES] ALIGNED;    // the unit in which the side's slack counts: upper − lower, see fill_sides
+    double l1[SIDE_LANES] ALIGNED, l2[SIDE_LANES] ALIGNED;
+    double active[SIDE_LANES] ALIGNED;  // 1 where the bound is finite and the row holds at this stage, else 0
+    double soft[SIDE_LANES] ALIGNED;    // 1 or 0
+    double s[SIDE_LANES] ALIGNED, lambda[SIDE_LANES] ALIGNED;  // slack and multiplier
+    double e[SIDE_LANES] ALIGNED, nu[SIDE_LANES] ALIGNED;      // violation of a soft side and its multiplier
+    double moved[SIDE_LANES] ALIGNED;   // σ C z
+    double step[SIDE_LANES] ALIGNED;    // σ C Δz
+    double residual[SIDE_LANES] ALIGNED;  // of the side's equation
+    double weight[SIDE_LANES] ALIGNED, shift[SIDE_LANES] ALIGNED;
+    double e_shift[SIDE_LANES] ALIGNED, e_scale[SIDE_LANES] ALIGNED;
+    double ds[SIDE_LANES] ALIGNED, dlambda[SIDE_LANES] ALIGNED, de[SIDE_LANES] ALIGNED, dnu[SIDE_LANES] ALIGNED;
+    double target_s[SIDE_LANES] ALIGNED, target_e[SIDE_LANES] ALIGNED;
+    double inverse_s[SIDE_LANES] ALIGNED, inverse_lambda[SIDE_LANES] ALIGNED;  // 1/s, 1/λ
+    int any_soft;     // whether any side is soft
+    double products;  // how many complementary pairs there are
 } Sides;
 
 // Value of σ C z for every side of a path stage, z = (u, x).
@@ -47,10 +50,10 @@ static void terminal_rows(const Terminal *s, const double *x, double *out) {
 
 // gradient −= Cᵀ (σ v) for the side values v of a stage.
 static void add_stage_sides(const Stage *s, const double *v, double *gradient) {
-    for (int i = 0; i < NB; i++) gradient[BOUND_ENTRY[i]] -= v[i] - v[NG + i];
+    for (int i = 0; i < NB; i++) add_at(gradient, BOUND_ENTRY[i], v[NG + i] - v[i]);
     for (int i = 0; i < NC; i++) {
         const double scale = v[NB + i] - v[NG + NB + i];
-        for (int j = 0; j < NZ; j++) gradient[j] -= scale * s->general[i * LZ + j];
+        for (int j = 0; j < LZ; j += LANES) store(gradient + j, load(gradient + j) - load(s->general + i * LZ + j) * scale);
     }
 }
 
@@ -65,108 +68,112 @@ static void add_terminal_sides(const Terminal *s, const double *v, double *gradi
 // Eliminate slacks and multipliers for the complementarity targets: sλ + sΔλ + λΔs = target_s, likewise for (e, ν).
 // Δλ = shift' − weight·σCΔz, Δe = e_shift − e_scale·σCΔz; `shift` holds λ + shift', which is what the gradient needs.
 static void sides_eliminate(Sides *a) {
-    for (int i = 0; i < ALL_SIDES; i++) {
-        const double w = a->lambda[i] / a->s[i];
-        const double base = (a->target_s[i] - a->s[i] * a->lambda[i]) / a->s[i] - w * a->residual[i];
-        double weight = w, shift = base, e_shift = 0, e_scale = 0;
-        if (ANY_SOFT && a->soft[i]) {
-            const double H = a->l2[i] + a->nu[i] / a->e[i];
-            const double t = (a->target_e[i] - a->e[i] * a->nu[i]) / a->e[i] -
-                             (a->l1[i] + a->l2[i] * a->e[i] - a->lambda[i] - a->nu[i]);
-            e_shift = (base + t) / (H + w);
-            e_scale = w / (H + w);
-            weight = w * H / (H + w);
-            shift = base - w * e_shift;
+    for (int i = 0; i < SIDE_LANES; i += LANES) {
+        const vec lambda = load(a->lambda + i);
+        const vec inverse = load(a->inverse_s + i), w = lambda * inverse;
+        const vec base = load(a->target_s + i) * inverse - lambda - w * load(a->residual + i);
+        vec weight = w, shift = base;
+        if (a->any_soft) {
+            const vec e = load(a->e + i), nu = load(a->nu + i), l2 = load(a->l2 + i), inverse_e = 1 / e;
+            const mask soft = load(a->soft + i) > 0;
+            const vec H = l2 + nu * inverse_e;
+            const vec t = load(a->target_e + i) * inverse_e - load(a->l1 + i) - l2 * e + lambda;
+            const vec scale = choose(soft, 1 / (H + w), splat(0));
+            store(a->e_shift + i, (base + t) * scale);
+            store(a->e_scale + i, w * scale);
+            weight = choose(soft, w * H * scale, w);
+            shift = base - w * (base + t) * scale;
         }
-        a->weight[i] = a->active[i] ? weight : 0;
-        a->shift[i] = a->active[i] ? a->lambda[i] + shift : 0;
-        a->e_shift[i] = e_shift;
-        a->e_scale[i] = e_scale;
+        const mask on = load(a->active + i) > 0;
+        store(a->weight + i, choose(on, weight, splat(0)));
+        store(a->shift + i, choose(on, lambda + shift, splat(0)));
     }
 }
 
 // Steps of the sides for σCΔz in `step`, and the longest step α ≤ 1 that keeps all positive with the given fraction.
 static double sides_step(Sides *a, double fraction) {
-    double inverse = 1;  // 1/α
-    for (int i = 0; i < ALL_SIDES; i++) {
-        double de = 0, dnu = 0;
-        if (ANY_SOFT && a->soft[i]) {
-            de = a->e_shift[i] - a->e_scale[i] * a->step[i];
-            dnu = (a->target_e[i] - a->e[i] * a->nu[i] - a->nu[i] * de) / a->e[i];
+    vec most = splat(0);  // 1/α
+    for (int i = 0; i < SIDE_LANES; i += LANES) {
+        const mask on = load(a->active + i) > 0;
+        const vec step = load(a->step + i), lambda = load(a->lambda + i);
+        vec ds = step + load(a->residual + i);
+        if (a->any_soft) {
+            const mask soft = (load(a->soft + i) > 0) & on;
+            const vec e = load(a->e + i), nu = load(a->nu + i);
+            const vec de = choose(soft, load(a->e_shift + i) - load(a->e_scale + i) * step, splat(0));
+            const vec dnu = choose(soft, (load(a->target_e + i) - nu * de) / e - nu, splat(0));
+            store(a->de + i, de);
+            store(a->dnu + i, dnu);
+            ds += de;
+            most = larger_vec(choose(soft, larger_vec(-de / e, -dnu / nu), splat(0)), most);
         }
-        const double dlambda = a->shift[i] - a->lambda[i] - a->weight[i] * a->step[i];
-        const double ds = a->step[i] + de + a->residual[i];
-        const int on = a->active[i];
-        a->dlambda[i] = on ? dlambda : 0;
-        a->ds[i] = on ? ds : 0;
-        a->de[i] = on ? de : 0;
-        a->dnu[i] = on ? dnu : 0;
-        double most = larger(-a->ds[i] / a->s[i], on ? -dlambda / a->lambda[i] : 0);
-        if (ANY_SOFT && a->soft[i] && on) most = larger(most, larger(-de / a->e[i], -dnu / a->nu[i]));
-        inverse = most > fraction * inverse ? most / fraction : inverse;
+        ds = choose(on, ds, splat(0));
+        const vec dlambda = choose(on, load(a->shift + i) - lambda - load(a->weight + i) * step, splat(0));
+        store(a->ds + i, ds);
+        store(a->dlambda + i, dlambda);
+        most = larger_vec(choose(on, larger_vec(-ds * load(a->inverse_s + i), -dlambda * load(a->inverse_lambda + i)), splat(0)), most);
     }
-    return 1 / inverse;
+    return 1 / larger(1, largest_of(most) / fraction);
 }
 
 static double sides_mu(const Sides *a, double alpha) {
-    double sum = 0;
-    int count = 0;
-    for (int i = 0; i < ALL_SIDES; i++) {
-        if (!a->active[i]) continue;
-        sum += (a->s[i] + alpha * a->ds[i]) * (a->lambda[i] + alpha * a->dlambda[i]);
-        count++;
-        if (ANY_SOFT && a->soft[i]) {
-            sum += (a->e[i] + alpha * a->de[i]) * (a->nu[i] + alpha * a->dnu[i]);
-            count++;
-        }
+    vec sum = {0};
+    for (int i = 0; i < SIDE_LANES; i += LANES) {
+        sum += (load(a->s + i) + load(a->ds + i) * alpha) * (load(a->lambda + i) + load(a->dlambda + i) * alpha);
+        if (a->any_soft) sum += (load(a->e + i) + load(a->de + i) * alpha) * (load(a->nu + i) + load(a->dnu + i) * alpha);
     }
-    return count ? sum / count : 0;
+    return a->products > 0 ? sum_of(sum) / a->products : 0;
 }
 
 // Whether the product sλ of every side is below limit·(1 + λ), and likewise eν: small where λ is small, a small s where λ is large.
 static int sides_complementary(const Sides *a, double limit) {
-    int all = 1;
-    for (int i = 0; i < ALL_SIDES; i++) {
-        all &= a->s[i] * a->lambda[i] <= limit * (1 + a->lambda[i]);
-        if (ANY_SOFT && a->soft[i]) all &= a->e[i] * a->nu[i] <= limit * (1 + a->nu[i]);
+    mask all = ~(mask){0};
+    for (int i = 0; i < SIDE_LANES; i += LANES) {
+        const vec lambda = load(a->lambda + i), nu = load(a->nu + i);
+        all &= load(a->s + i) * lambda <= (lambda + 1) * limit;
+        if (a->any_soft) all &= load(a->e + i) * nu <= (nu + 1) * limit;
     }
-    return all;
+    for (int i = 0; i < LANES; i++)
+        if (!all[i]) return 0;
+    return 1;
 }
 
-// A point strictly inside: slacks from the gaps, multipliers from μ, or from a solved neighbour where that is warm.
-static void sides_initialize(Sides *a, double mu, int warm) {
-    for (int i = 0; i < ALL_SIDES; i++) {
-        const double smallest = (warm ? WARM_SLACK : COLD_SLACK) * a->room[i];
+// A point strictly inside: slacks from the gaps, multipliers from μ.
+static void sides_initialize(Sides *a, double mu) {
+    a->products = 0;
+    for (int i = 0; i < SIDE_LANES; i++) {
+        const double smallest = FIRST_SLACK * a->room[i];
         const double gap = a->gap[i] + a->moved[i];
         a->ds[i] = a->dlambda[i] = a->de[i] = a->dnu[i] = 0;
-        if (!a->active[i]) {
-            a->s[i] = a->e[i] = 1, a->lambda[i] = a->nu[i] = 0;
-            continue;
-        }
-        const double neighbour = warm ? a->lambda[i] : 0;
+        a->s[i] = a->e[i] = 1, a->lambda[i] = a->nu[i] = 0;
+        if (i >= ALL_SIDES || !(a->active[i] > 0)) continue;
+        a->products++;
         a->s[i] = larger(gap, smallest);
-        a->lambda[i] = larger(neighbour, mu / a->s[i]);
-        a->e[i] = a->nu[i] = 0;
-        if (a->soft[i]) {
-            // l1 + l2 e = λ + ν with e ν ≈ μ: a side that holds pays with ν, one that is violated with λ.
-            a->e[i] = larger(-gap, 0) + mu / (a->l1[i] + sqrt(a->l2[i] * mu) + 1e-9 * mu);
-            const double price = a->l1[i] + a->l2[i] * a->e[i];
-            a->nu[i] = larger(price - a->lambda[i], smaller(mu / a->e[i], 0.9 * price));
-            a->lambda[i] = larger(price - a->nu[i], 1e-3 * price);
-            a->s[i] = larger(gap, mu / a->lambda[i]);
-        }
+        a->lambda[i] = mu / a->s[i];
+        if (!(a->soft[i] > 0)) continue;
+        // l1 + l2 e = λ + ν with e ν ≈ μ: a side that holds pays with ν, one that is violated with λ.
+        a->products++;
+        a->e[i] = larger(-gap, 0) + mu / (a->l1[i] + sqrt(a->l2[i] * mu) + 1e-9 * mu);
+        const double price = a->l1[i] + a->l2[i] * a->e[i];
+        a->nu[i] = larger(price - a->lambda[i], smaller(mu / a->e[i], 0.9 * price));
+        a->lambda[i] = larger(price - a->nu[i], 1e-3 * price);
+        a->s[i] = larger(gap, mu / a->lambda[i]);
     }
 }
 
+// What the sides' equations miss at z, and the inverses of this iteration.
 static double side_residuals(Sides *a) {
-    double worst = 0;
-    for (int i = 0; i < ALL_SIDES; i++) {
-        const double e = ANY_SOFT && a->soft[i] ? a->e[i] : 0;
-        const double r = a->active[i] ? a->gap[i] + a->moved[i] + e - a->s[i] : 0;
-        a->residual[i] = r;
-        worst = larger(worst, fabs(r));
+    vec worst = {0};
+    for (int i = 0; i < SIDE_LANES; i += LANES) {
+        vec r = load(a->gap + i) + load(a->moved + i) - load(a->s + i);
+        if (a->any_soft) r += choose(load(a->soft + i) > 0, load(a->e + i), splat(0));
+        r = choose(load(a->active + i) > 0, r, splat(0));
+        store(a->residual + i, r);
+        store(a->inverse_s + i, 1 / load(a->s + i));
+        store(a->inverse_lambda + i, 1 / load(a->lambda + i));
+        worst = larger_vec(larger_vec(r, -r), worst);
     }
-    return worst;
+    return largest_of(worst);
 }
 
 // Multipliers of the rows, in the kernels' order of rows: positive where the upper bound presses, negative where the lower one does.
