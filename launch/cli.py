@@ -10,10 +10,12 @@ from typing import NoReturn
 
 import click
 
+from launch.bench_cli import bench
 from launch.bounds import SEED
 from launch.options import (
     DURATION,
     FILE,
+    HOW_TO_PLAN,
     INPUT_FILE,
     RATE,
     duration_option,
@@ -63,7 +65,7 @@ def mpc(debug: bool, parent: int | None) -> None:
     "--duration", type=DURATION, metavar="S", help="End after so many seconds. [default: the file's, else the task's]"
 )
 @click.option("--task", metavar="NAME", help="What to do; `mpc robots` lists tasks. [default: the file's, else the robot's]")
-@click.option("--solver", metavar="NAME", help="How to plan. [default: the file's, else the task's]")
+@click.option("--solver", metavar="NAME", help=f"{HOW_TO_PLAN} [default: the file's, else the task's]")
 @click.option("--rate", type=RATE, metavar="HZ", help="Plans per second. [default: the file's, else the robot's]")
 @endpoint_option
 def launch(
@@ -294,41 +296,7 @@ def estop(robot: str, clear: bool, endpoint: str | None) -> int:
     return emergency_stop(robot, endpoint, clear)
 
 
-@mpc.group()
-def bench() -> None:
-    """Measure what things cost on this machine."""
-
-
-@bench.command()
-@click.option("--problem", "problems", multiple=True, metavar="NAME", help="Only this one; may be repeated. [default: all]")
-@click.option("--solver", "solvers", multiple=True, metavar="NAME", help="Only this one; may be repeated. [default: all]")
-@click.option("--quick", is_flag=True, help="A few steps of everything, to see that it runs. The figures mean little.")
-@click.option("--crocoddyl", metavar="PYTHON", help="A Python that has Crocoddyl. [default: this one]")
-@click.option("--compare-builds", is_flag=True, help="Compare compilers, and portable builds with native ones, instead.")
-@click.option("--flops", is_flag=True, help="Count floating-point operations and compare with the core's peak, instead.")
-@json_option
-def solvers(
-    problems: tuple[str, ...],
-    solvers: tuple[str, ...],
-    quick: bool,
-    crocoddyl: str | None,
-    compare_builds: bool,
-    flops: bool,
-    json: str | None,
-) -> int:
-    """Solve the reference problems with every solver.
-
-    Real-time iterations and solves to convergence, cold and in closed loops, beside IPOPT, FATROP and, where it is installed,
-    Crocoddyl; for acados, recorded times are scaled by these. Times are whole calls from Python, on one core. All of it takes
-    about half an hour. The JSON is a list of rows.
-
-    \b
-      mpc bench solvers --problem quadrotor --solver multiple-shooting
-      mpc bench solvers --json bench.json --crocoddyl .venv-crocoddyl/bin/python
-    """
-    from launch.commands.bench import SolversRequest, bench_solvers
-
-    return bench_solvers(SolversRequest(problems, solvers, quick, crocoddyl, compare_builds, flops, json))
+mpc.add_command(bench)
 
 
 def main() -> NoReturn:

@@ -34,11 +34,12 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from mpc_controller.model.parameters import ParameterError
     from mpc_controller.native.compiler import CompilerError
     from mpc_controller.node.error import NodeError
+    from mpc_controller.problem.cost import ProblemError
     from robots import RobotError
 
     if isinstance(error, CommandError):
         return error.code
-    if isinstance(error, TomlError | ParameterError | RobotError | RecordingError):
+    if isinstance(error, TomlError | ParameterError | ProblemError | RobotError | RecordingError):
         return ExitCode.BAD_INPUT
     if isinstance(error, BusError | NodeError | CompilerError | OSError):
         return ExitCode.ENVIRONMENT

@@ -30,6 +30,10 @@ class Number(click.ParamType[float]):
         return number
 
 
+# As in mpc_controller.solvers, which is slow to import.
+SOLVER_NAMES = ("multiple-shooting", "collocation", "ilqr", "ddp", "single-shooting", "lqr")
+HOW_TO_PLAN = f"How to plan: {', '.join(SOLVER_NAMES)}."
+
 RATE = Number(RATE_HZ)
 DURATION = Number(DURATION_S)
 FILE = click.Path(path_type=Path)
@@ -40,7 +44,7 @@ endpoint_option = click.option(
 )
 json_option = click.option("--json", metavar="FILE", help="Write a summary as JSON; - writes it to stdout.")
 task_option = click.option("--task", metavar="NAME", help="What to do; `mpc robots` lists tasks. [default: the robot's own]")
-solver_option = click.option("--solver", metavar="NAME", help="How to plan. [default: the task's own]")
+solver_option = click.option("--solver", metavar="NAME", help=f"{HOW_TO_PLAN} [default: the task's own]")
 duration_option = click.option("--duration", type=DURATION, metavar="S", help="End after so many seconds. [default: at Ctrl-C]")
 priority_option = click.option(
     "--priority",

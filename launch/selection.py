@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,14 +43,14 @@ def task_of(robot: Robot, name: str | None) -> Task:
     """The named task, or the robot's default. Raises CommandError."""
     chosen = name or robot.default_task
     if chosen not in robot.tasks:
-        raise CommandError(f"{robot.name} has no task '{chosen}'; it has {', '.join(robot.tasks)}", ExitCode.BAD_INPUT)
+        raise _unknown(f"{robot.name} has no task '{chosen}'", chosen, "it has", robot.tasks)
     return robot.tasks[chosen]()
 
 
 def check_solver(name: str | None) -> None:
     """Refuse a solver that is not in the registry. Raises CommandError."""
     if name is not None and name not in SOLVERS:
-        raise CommandError(f"no solver '{name}'; there are {', '.join(SOLVERS)}", ExitCode.BAD_INPUT)
+        raise _unknown(f"no solver '{name}'", name, "there are", SOLVERS)
 
 
 def check_rates(robot: Robot, control_rate_hz: float | None) -> None:
@@ -67,6 +68,14 @@ def solver_of(task: Task, name: str | None, report: Callable[[str], None]) -> So
     # The task's options are for the task's own solver.
     options = task.solver_options if chosen == task.solver else {}
     return SOLVERS[chosen](task.problem, report=report, **options)
+
+
+def _unknown(complaint: str, given: str, there: str, valid: Iterable[str]) -> CommandError:
+    """The error for a name that is none of the valid ones, with the one that may have been meant."""
+    names = list(valid)
+    close = difflib.get_close_matches(given.lower().replace("_", "-"), names, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return CommandError(f"{complaint}; {hint}{there} {', '.join(names)}", ExitCode.BAD_INPUT)
 
 
 def bus_of(robot: str, address: str | None) -> tuple[str, Endpoints]:

@@ -96,7 +96,7 @@ class IpoptTranscription:
     """A problem as an NLP, built once and solved for many states, parameters and references."""
 
     def __init__(self, problem: OptimalControlProblem, *, initial_barrier: float = 0.1) -> None:
-        """A small `initial_barrier` keeps the iteration near its start: at IPOPT's own 0.1 it leaves even an optimum for another."""
+        """A small `initial_barrier` keeps the iteration near its start: with IPOPT's own it leaves one optimum for another."""
         self.problem = problem
         d, N = problem.dynamics, problem.N
         f = _functions(problem)

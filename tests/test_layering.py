@@ -16,7 +16,7 @@ MODULES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py
 # Where a package of ours has a counterpart on the simulator's or the compiler's side, one folder alone may know it.
 ONLY_IN = {
     "mujoco": ("sim/",),
-    "click": ("launch/cli.py", "launch/options.py"),
+    "click": ("launch/cli.py", "launch/bench_cli.py", "launch/options.py"),
     "ctypes": ("mpc_controller/native/", "mpc_controller/solvers/", "launch/child.py", "launch/memory_lock.py"),
 }
 

@@ -42,6 +42,11 @@ class Contender:
         return replace(self, modes=(mode,))
 
 
+def has_own_dynamics(solver: str) -> bool:
+    """Whether a solver of the registry replaces the problem's integrator."""
+    return solver in _OWN_DYNAMICS
+
+
 def own_contenders() -> list[Contender]:
     """Every solver of the registry, as it is by default."""
     return [_own(name, name) for name in SOLVERS]
@@ -49,7 +54,7 @@ def own_contenders() -> list[Contender]:
 
 def _own(name: str, solver: str, **options: Any) -> Contender:
     """A solver of the registry with some options of its own, under a name."""
-    constructor, own_dynamics = SOLVERS[solver], solver in _OWN_DYNAMICS
+    constructor, own_dynamics = SOLVERS[solver], has_own_dynamics(solver)
     if "real_time_iteration" not in inspect.signature(constructor).parameters:  # one pass in every call
         return Contender(
             name, lambda problem, mode: constructor(problem, **options), (Mode.RTI,), has_own_dynamics=own_dynamics

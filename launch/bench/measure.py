@@ -32,7 +32,7 @@ class Effort:
     repetitions: int = 15
     episodes: int = 100
     steps: int = 1000
-    row_s: float = 60.0
+    row_s: float = 10.0
     solve_s: float = 20.0
 
 

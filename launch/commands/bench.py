@@ -30,8 +30,8 @@ from launch.output import TO_STDOUT, check_json_path, write_json
 from mpc_controller.native.build import architecture
 from mpc_controller.native.compiler import find_compiler
 
-_FULL = Effort()
-_QUICK = Effort(repetitions=2, episodes=1, steps=4, row_s=2.0)
+FULL_EFFORT = Effort()
+QUICK_EFFORT = Effort(repetitions=2, episodes=1, steps=4, row_s=2.0)
 
 
 @final
@@ -58,7 +58,7 @@ def bench_solvers(request: SolversRequest) -> ExitCode:
     compiler = find_compiler()
     terminal.say(f"{' '.join(compiler.command)} ({compiler.version}), -march={architecture()}; on core {chosen_core()}")
     cases = [PROBLEMS[name]() for name in request.problems or PROBLEMS]
-    effort = _QUICK if request.is_quick else _FULL
+    effort = QUICK_EFFORT if request.is_quick else FULL_EFFORT
     chosen = [contender for contender in (*peers, *own) if not request.solvers or contender.name in request.solvers]
     if request.compares_builds:
         rows = compare_builds(cases, chosen, effort, terminal)

@@ -10,10 +10,10 @@ from mpc_controller.solvers.single_shooting import SingleShooting
 from mpc_controller.solvers.solver import Solver
 
 SOLVERS: Mapping[str, Callable[..., Solver]] = {
-    "collocation": Collocation,
-    "ddp": DDP,
-    "ilqr": ILQR,
-    "lqr": LinearQuadraticRegulator,
     "multiple-shooting": MultipleShooting,
+    "collocation": Collocation,
+    "ilqr": ILQR,
+    "ddp": DDP,
     "single-shooting": SingleShooting,
+    "lqr": LinearQuadraticRegulator,
 }

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import final
+from typing import final, get_args
 
 from mpc_controller.arrays import Array
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation_schemes import COLLOCATION_SCHEMES
 from mpc_controller.solvers.multiple_shooting import MultipleShooting
-from mpc_controller.solvers.nonlinear_programme import NonlinearProgramme
-from mpc_controller.solvers.programme_backends import PROGRAMME_BACKENDS
+from mpc_controller.solvers.options import check_choice, check_count, check_fraction
 from mpc_controller.solvers.solution import Solution
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
 from mpc_controller.solvers.trajectory import Trajectory
-from mpc_controller.solvers.transcription import Controls, Objective
+from mpc_controller.solvers.transcription.nonlinear_programme import NonlinearProgramme
+from mpc_controller.solvers.transcription.programme_backends import PROGRAMME_BACKENDS
+from mpc_controller.solvers.transcription.transcription import Controls, Objective
 
 
 @final
@@ -49,15 +50,13 @@ class Collocation(Solver):
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
         natively = backend == "native"
-        choices = {
-            "backend": (backend, ("native", *PROGRAMME_BACKENDS)),
-            "scheme": (scheme, tuple(COLLOCATION_SCHEMES)),
-            "controls": (controls, ("held",) if natively else ("held", "free")),
-            "objective": (objective, ("grid",) if natively else ("grid", "quadrature")),
-        }
-        for name, (value, valid) in choices.items():
-            if value not in valid:
-                raise ValueError(f"Collocation: {name} is '{value}'; with backend '{backend}' it may be {' or '.join(valid)}")
+        check_choice("Collocation", "backend", backend, ("native", *PROGRAMME_BACKENDS))
+        check_choice("Collocation", "scheme", scheme, tuple(COLLOCATION_SCHEMES))
+        where = f"with backend '{backend}' "
+        check_choice("Collocation", "controls", controls, ("held",) if natively else get_args(Controls), where)
+        check_choice("Collocation", "objective", objective, ("grid",) if natively else get_args(Objective), where)
+        check_count("Collocation", max_iterations=max_iterations)
+        check_fraction("Collocation", tolerance=tolerance)
         self.problem = problem
         self._solver: MultipleShooting | NonlinearProgramme
         if natively:

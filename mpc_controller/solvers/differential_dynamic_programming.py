@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 from mpc_controller.arrays import Array
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.native_program import NativeOptions, NativeProgram
+from mpc_controller.solvers.options import check_choice, check_count, check_fraction
+from mpc_controller.solvers.real_time_program import RealTimeProgram
 from mpc_controller.solvers.solution import Solution
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
 from mpc_controller.solvers.stage_functions import StageFunctions
 from mpc_controller.solvers.trajectory import Trajectory
+
+Rollout = Literal["multiple-shooting", "single-shooting"]
 
 
 @final
@@ -44,44 +48,34 @@ class DifferentialDynamicProgramming(Solver):
         problem: OptimalControlProblem,
         *,
         second_order: bool,
-        rollout: Literal["multiple-shooting", "single-shooting"] = "multiple-shooting",
+        rollout: Rollout = "multiple-shooting",
         real_time_iteration: bool = True,
         max_iterations: int = 500,
         tolerance: float = 1e-6,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
-        if max_iterations < 1:
-            raise ValueError(f"DifferentialDynamicProgramming: max_iterations is {max_iterations}; it must be at least 1")
-        if not 0 < tolerance < 1:
-            raise ValueError(f"DifferentialDynamicProgramming: tolerance is {tolerance}; it must be between 0 and 1")
-        if rollout not in ("multiple-shooting", "single-shooting"):
-            raise ValueError(
-                f"DifferentialDynamicProgramming: rollout is {rollout!r}; it must be 'multiple-shooting' or 'single-shooting'"
-            )
+        name = "DDP" if second_order else "ILQR"
+        check_count(name, max_iterations=max_iterations)
+        check_fraction(name, tolerance=tolerance)
+        check_choice(name, "rollout", rollout, get_args(Rollout))
         self.problem = problem
         functions = StageFunctions(problem, curvature=True) if second_order else StageFunctions(problem)
-        self._program = NativeProgram(functions, "differential_dynamic_programming", report)
-        self.build_s, self.from_cache = self._program.build_s, self._program.from_cache
-        self._real_time_iteration = real_time_iteration
-        self._is_cold = True
+        program = NativeProgram(functions, "differential_dynamic_programming", report)
         form = (float(second_order), float(rollout == "single-shooting"))
-        self._to_convergence = NativeOptions(max_iterations, 0.0, tolerance, *form)
+        to_convergence = NativeOptions(max_iterations, 0.0, tolerance, *form)
+        self._program = RealTimeProgram(program, to_convergence, real_time_iteration=real_time_iteration)
         self._one_step = NativeOptions(1.0, 1.0, tolerance, *form)
+        self.build_s, self.from_cache = program.build_s, program.from_cache
 
     def solve(
         self, x0: Array, parameters: Array, reference: Array, guess: Trajectory, deadline_ns: int = NO_DEADLINE
     ) -> Solution:
         """One real-time iteration, or iterations to convergence. See `Solver.solve`."""
-        one_step = self._real_time_iteration and not self._is_cold
-        options = self._one_step if one_step else self._to_convergence
-        solution = self._program.solve(x0, parameters, reference, guess, options, deadline_ns)
-        self._is_cold = not solution.is_usable
-        return solution
+        return self._program.solve(x0, parameters, reference, guess, self._one_step, deadline_ns)
 
     def reset(self) -> None:
         """Forget multipliers and penalties of earlier solves; the next call iterates to convergence."""
         self._program.forget()
-        self._is_cold = True
 
     def multipliers_of(self, solution: Solution, stage: int) -> dict[str, float]:
         """Multipliers of one grid point by constraint row: positive where the upper bound presses, negative the lower one."""

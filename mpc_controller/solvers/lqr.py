@@ -8,6 +8,7 @@ from typing import final
 from mpc_controller.arrays import Array
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.native_program import NativeOptions, NativeProgram
+from mpc_controller.solvers.options import check_fraction
 from mpc_controller.solvers.solution import Solution
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
 from mpc_controller.solvers.stage_functions import StageFunctions
@@ -43,8 +44,7 @@ class LinearQuadraticRegulator(Solver):
         tolerance: float = 1e-6,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
-        if not 0 < tolerance < 1:
-            raise ValueError(f"LinearQuadraticRegulator: tolerance is {tolerance}; it must be between 0 and 1")
+        check_fraction("LinearQuadraticRegulator", tolerance=tolerance)
         self.problem = problem
         self._program = NativeProgram(StageFunctions(problem, adjoint=True), "lqr", report)
         self.build_s, self.from_cache = self._program.build_s, self._program.from_cache

@@ -40,9 +40,10 @@ def lqr_terminal_cost(
     nu, n = functions.nu, functions.nu + functions.ndx
     p = problem.parameters.values if parameters is None else parameters
     r = np.zeros(problem.nr) if reference is None else reference
-    for what, value, size in (("state", state, functions.nx), ("control", control, nu), ("reference", r, problem.nr)):
-        if np.shape(value) != (size,) or not np.isfinite(value).all():
-            raise RegulatorError(f"{what} is {value}; expected {size} finite numbers")
+    sizes = {"state": functions.nx, "control": nu, "parameters": len(problem.parameters), "reference": problem.nr}
+    for (what, size), value in zip(sizes.items(), (state, control, p, r), strict=True):
+        if np.shape(value) != (size,) or np.isnan(value).any():
+            raise RegulatorError(f"{what} is {value}; expected {size} numbers")
     path = next(f for f in functions.functions() if f.name() == "ocp_path")
     outputs = [np.array(value) for value in path(state, control, state, p, r, problem.grid[-1])[:5]]
     defect, transition, _, gradient, hessian = outputs

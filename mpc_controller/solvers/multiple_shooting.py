@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import knows_second_derivatives
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
 from mpc_controller.solvers.native_program import NativeOptions, NativeProgram
+from mpc_controller.solvers.options import check_choice, check_count, check_fraction
+from mpc_controller.solvers.real_time_program import RealTimeProgram
 from mpc_controller.solvers.solution import Solution
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
 from mpc_controller.solvers.stage_functions import StageFunctions
 from mpc_controller.solvers.trajectory import Trajectory
 
+Hessian = Literal["gauss-newton", "exact"]
 # Phases of a call, as in kernels/multiple_shooting.h.
 _TO_CONVERGENCE, _BOTH_PHASES, _FEEDBACK_PHASE = 0.0, 1.0, 2.0
 
@@ -50,30 +53,25 @@ class MultipleShooting(Solver):
         problem: OptimalControlProblem,
         *,
         real_time_iteration: bool = True,
-        hessian: Literal["gauss-newton", "exact"] | None = None,
+        hessian: Hessian | None = None,
         max_iterations: int = 100,
         tolerance: float = 1e-6,
         qp_max_iterations: int = 50,
         scheme: CollocationScheme | None = None,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
-        for name, value in (("max_iterations", max_iterations), ("qp_max_iterations", qp_max_iterations)):
-            if value < 1:
-                raise ValueError(f"MultipleShooting: {name} is {value}; it must be at least 1")
-        if not 0 < tolerance < 1:
-            raise ValueError(f"MultipleShooting: tolerance is {tolerance}; it must be between 0 and 1")
-        if hessian not in (None, "gauss-newton", "exact"):
-            raise ValueError(f"MultipleShooting: hessian is {hessian!r}; it must be 'gauss-newton' or 'exact'")
+        check_count("MultipleShooting", max_iterations=max_iterations, qp_max_iterations=qp_max_iterations)
+        check_fraction("MultipleShooting", tolerance=tolerance)
+        if hessian is not None:
+            check_choice("MultipleShooting", "hessian", hessian, get_args(Hessian))
         if hessian == "exact" and scheme is not None:
             raise ValueError(f"MultipleShooting: hessian is 'exact'; with the scheme {scheme.name} it must be 'gauss-newton'")
         plain = not knows_second_derivatives(problem.dynamics)
         exact = hessian == "exact" or (hessian is None and plain and not real_time_iteration and scheme is None)
         self.problem = problem
         functions = StageFunctions(problem, scheme=scheme, curvature=exact)
-        self._program = NativeProgram(functions, "multiple_shooting", report)
-        self.build_s, self.from_cache = self._program.build_s, self._program.from_cache
-        self._real_time_iteration = real_time_iteration
-        self._is_cold = True
+        program = NativeProgram(functions, "multiple_shooting", report)
+        self.build_s, self.from_cache = program.build_s, program.from_cache
         self._prepared: tuple[Array, Array, Trajectory] | None = None
         # The programmes inside are solved further than the SQP asks of itself, but not to where the sides' weights λ/s make
         # the factorisation lose the digits again.
@@ -84,7 +82,8 @@ class MultipleShooting(Solver):
             0.1 * tolerance,
             0.1 * tolerance,
         )
-        self._to_convergence = NativeOptions(max_iterations, _TO_CONVERGENCE, tolerance, *qp)
+        to_convergence = NativeOptions(max_iterations, _TO_CONVERGENCE, tolerance, *qp)
+        self._program = RealTimeProgram(program, to_convergence, real_time_iteration=real_time_iteration)
         one_step = (tolerance, qp[0], qp[1], 1e-6, 1e-5, math.inf)
         self._both_phases = NativeOptions(1.0, _BOTH_PHASES, *one_step)
         self._feedback_phase = NativeOptions(1.0, _FEEDBACK_PHASE, *one_step)
@@ -93,10 +92,7 @@ class MultipleShooting(Solver):
         self, x0: Array, parameters: Array, reference: Array, guess: Trajectory, deadline_ns: int = NO_DEADLINE
     ) -> Solution:
         """One real-time iteration, or an SQP to convergence. See `Solver.solve`."""
-        options = self._both_phases if self._makes_one_step else self._to_convergence
-        solution = self._program.solve(x0, parameters, reference, guess, options, deadline_ns)
-        self._is_cold = not solution.is_usable
-        return solution
+        return self._program.solve(x0, parameters, reference, guess, self._both_phases, deadline_ns)
 
     def prepare(self, parameters: Array, reference: Array, guess: Trajectory) -> None:
         """The preparation phase of the next real-time iteration: all that can be done before x0 is known.
@@ -104,29 +100,21 @@ class MultipleShooting(Solver):
         The arguments, as for `solve`, stay as they are until `feedback`; `guess` starts at the time for which x0 will hold.
         """
         self._prepared = (parameters, reference, guess)
-        if self._makes_one_step:
-            self._program.prepare(parameters, reference, guess)
+        self._program.prepare(parameters, reference, guess)
 
     def feedback(self, x0: Array, deadline_ns: int = NO_DEADLINE) -> Solution:
         """The feedback phase: the plan from x0 (nx,) for what was prepared. RuntimeError when nothing was."""
         if self._prepared is None:
             raise RuntimeError("MultipleShooting: feedback without prepare; prepare(parameters, reference, guess) comes first")
-        options = self._feedback_phase if self._makes_one_step else self._to_convergence
-        solution = self._program.solve(x0, *self._prepared, options, deadline_ns)
+        solution = self._program.solve(x0, *self._prepared, self._feedback_phase, deadline_ns)
         self._prepared = None
-        self._is_cold = not solution.is_usable
         return solution
 
     def reset(self) -> None:
         """Forget multipliers of earlier solves; the next call iterates to convergence."""
         self._program.forget()
         self._prepared = None
-        self._is_cold = True
 
     def multipliers_of(self, solution: Solution, stage: int) -> dict[str, float]:
         """Multipliers of one grid point by constraint row: positive where the upper bound presses, negative the lower one."""
         return self._program.multipliers_of(solution, stage)
-
-    @property
-    def _makes_one_step(self) -> bool:
-        return self._real_time_iteration and not self._is_cold

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
@@ -38,7 +38,8 @@ class NativeOptions:
 class NativeProgram:
     """What the native solvers share: the library, its memory, the call, and the names of rows. See kernels/entry.h.
 
-    `method` names the file in native/kernels with the mathematics and the options. Raises CompilerError when the library cannot be built.
+    `method` names the file in native/kernels with the mathematics and the options. Raises CompilerError when the library
+    cannot be built.
     """
 
     def __init__(self, functions: StageFunctions, method: str, report: Callable[[str], None]) -> None:
@@ -82,14 +83,7 @@ class NativeProgram:
     ) -> Solution:
         """One call into C; NUMERICAL_FAILURE for arrays that are not numbers or of the wrong shape."""
         start = time.monotonic_ns()
-        try:
-            for (array, shape), value in zip(
-                self._given, (x0, parameters, reference, guess.states, guess.controls), strict=True
-            ):
-                if value.shape != shape:
-                    return self._failed(guess, start)
-                array[...] = value
-        except (AttributeError, TypeError, ValueError):
+        if not self._takes(self._given, (x0, parameters, reference, guess.states, guess.controls)):
             return self._failed(guess, start)
         self._call[9], self._call[11] = options.address, min(deadline_ns, 2**63 - 1)
         self._library.solve(self._call_address)
@@ -113,16 +107,8 @@ class NativeProgram:
 
     def prepare(self, parameters: Array, reference: Array, guess: Trajectory) -> None:
         """What a method does of the next solve before x0 is known; that solve, with the same arguments, says how it went."""
-        try:
-            for (array, shape), value in zip(
-                self._given[1:], (parameters, reference, guess.states, guess.controls), strict=True
-            ):
-                if value.shape != shape:
-                    return
-                array[...] = value
-        except (AttributeError, TypeError, ValueError):
-            return
-        self._library.prepare(self._call_address)
+        if self._takes(self._given[1:], (parameters, reference, guess.states, guess.controls)):
+            self._library.prepare(self._call_address)
 
     def forget(self) -> None:
         """Wipe what earlier solves left."""
@@ -132,6 +118,18 @@ class NativeProgram:
         """Multipliers of one grid point by constraint row: positive where the upper bound presses, negative the lower one."""
         first = stage * len(self._path_rows)
         return {row.name: float(solution.multipliers[first + i]) for i, row in enumerate(self._rows(stage))}
+
+    @staticmethod
+    def _takes(arrays: Sequence[tuple[Array, tuple[int, ...]]], values: Sequence[Array]) -> bool:
+        """Copy values into the arrays; False when one is not of its array's shape."""
+        try:
+            for (array, shape), value in zip(arrays, values, strict=True):
+                if value.shape != shape:
+                    return False
+                array[...] = value
+        except (AttributeError, TypeError, ValueError):
+            return False
+        return True
 
     def _rows(self, stage: int) -> list[Row]:
         return self._path_rows if stage < self._N else self._terminal_rows

@@ -9,6 +9,8 @@ from typing import Literal, final, get_args
 from mpc_controller.arrays import Array
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.native_program import NativeOptions, NativeProgram
+from mpc_controller.solvers.options import check_choice, check_count, check_fraction
+from mpc_controller.solvers.real_time_program import RealTimeProgram
 from mpc_controller.solvers.solution import Solution
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
 from mpc_controller.solvers.stage_functions import StageFunctions
@@ -62,43 +64,32 @@ class SingleShooting(Solver):
         qp_max_iterations: int = 50,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
-        if step not in get_args(Step):
-            raise ValueError(f"SingleShooting: step is {step!r}; it must be one of {', '.join(get_args(Step))}")
+        check_choice("SingleShooting", "step", step, get_args(Step))
         per_call = _STEPS_PER_CALL[step] if steps_per_call is None else steps_per_call
         limit = _MAX_ITERATIONS[step] if max_iterations is None else max_iterations
-        counts = (("steps_per_call", per_call), ("max_iterations", limit), ("qp_max_iterations", qp_max_iterations))
-        for name, value in counts:
-            if value < 1:
-                raise ValueError(f"SingleShooting: {name} is {value}; it must be at least 1")
-        for name, size in (("tolerance", tolerance), ("learning_rate", learning_rate)):
-            if not 0 < size < 1:
-                raise ValueError(f"SingleShooting: {name} is {size}; it must be between 0 and 1")
+        check_count("SingleShooting", steps_per_call=per_call, max_iterations=limit, qp_max_iterations=qp_max_iterations)
+        check_fraction("SingleShooting", tolerance=tolerance, learning_rate=learning_rate)
         self.problem = problem
-        self._program = NativeProgram(StageFunctions(problem, adjoint=True), "single_shooting", report)
-        self.build_s, self.from_cache = self._program.build_s, self._program.from_cache
-        self._real_time_iteration = real_time_iteration
-        self._is_cold = True
+        program = NativeProgram(StageFunctions(problem, adjoint=True), "single_shooting", report)
         kind = float(get_args(Step).index(step))
         # Accuracy of the programmes inside as in MultipleShooting: primal, complementarity, stationarity, gradient.
         primal = 0.1 * min(tolerance, 1e-5)
         accurate = (primal, max(1e-2 * tolerance, 1e-9), 0.1 * tolerance, 0.1 * tolerance)
         quick = (primal, 1e-6, 1e-5, math.inf)
-        self._to_convergence = NativeOptions(kind, limit, 0.0, tolerance, learning_rate, qp_max_iterations, *accurate)
+        to_convergence = NativeOptions(kind, limit, 0.0, tolerance, learning_rate, qp_max_iterations, *accurate)
+        self._program = RealTimeProgram(program, to_convergence, real_time_iteration=real_time_iteration)
         self._one_call = NativeOptions(kind, per_call, 1.0, tolerance, learning_rate, qp_max_iterations, *quick)
+        self.build_s, self.from_cache = program.build_s, program.from_cache
 
     def solve(
         self, x0: Array, parameters: Array, reference: Array, guess: Trajectory, deadline_ns: int = NO_DEADLINE
     ) -> Solution:
         """One real-time iteration, or steps to convergence, from the guess's controls. See `Solver.solve`."""
-        options = self._one_call if self._real_time_iteration and not self._is_cold else self._to_convergence
-        solution = self._program.solve(x0, parameters, reference, guess, options, deadline_ns)
-        self._is_cold = not solution.is_usable
-        return solution
+        return self._program.solve(x0, parameters, reference, guess, self._one_call, deadline_ns)
 
     def reset(self) -> None:
         """Forget multipliers of earlier solves; the next call iterates to convergence."""
         self._program.forget()
-        self._is_cold = True
 
     def multipliers_of(self, solution: Solution, stage: int) -> dict[str, float]:
         """Multipliers of one grid point by constraint row: positive where the upper bound presses, negative the lower one."""

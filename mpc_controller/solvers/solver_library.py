@@ -108,6 +108,8 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
             _table("SOFT_L1" + suffix, [row.l1 for row in rows]),
             _table("SOFT_L2" + suffix, [row.l2 for row in rows]),
         ]
+    bounds = {index for row in path + terminal for index in (row.lower, row.upper)}
+    lines.append(_table("IS_BOUND", [int(i in bounds) for i in range(len(problem.parameters))]))
     lines += _inner_tables(functions)
     quaternions = problem.dynamics.manifold.quaternions
     lines += [f"#define QUATERNIONS {len(quaternions)}", _table("QUATERNION", quaternions)]

@@ -13,6 +13,7 @@ from mpc_controller.model.integrators import has_foreign_linearization
 from mpc_controller.problem.constraint import Constraint
 from mpc_controller.problem.cost import Cost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
+from mpc_controller.problem.stage import Stage
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
 from mpc_controller.solvers.collocation_stages import InnerStates, LinearizedInterval
 from mpc_controller.solvers.layout import pad_rows
@@ -219,7 +220,7 @@ class StageFunctions:
         gradient, hessian = ca.SX(size, 1), ca.SX(size, size)
         for cost in costs:
             if isinstance(cost, LeastSquares):
-                residual, weights = cost.residual(self._stage), self._weights(cost)
+                residual, weights = cost.residual(self._stage), run_time_weights(self.problem, cost, self._p)
                 J = self._tangent_jacobian(residual, with_controls=with_controls)
                 WJ = ca.diag(weights) @ J
                 gradient += WJ.T @ residual
@@ -240,18 +241,7 @@ class StageFunctions:
         return ca.substitute([hessian], [dx, du], [ca.SX.zeros(self.ndx), ca.SX.zeros(self.nu)])[0]
 
     def _total(self, costs: tuple[Cost, ...]) -> ca.SX:
-        value = ca.SX(0)
-        for cost in costs:
-            if isinstance(cost, LeastSquares):
-                residual = cost.residual(self._stage)
-                value += ca.dot(residual, self._weights(cost) * residual) / 2
-            else:
-                value += cost.value(self._stage)
-        return value
-
-    def _weights(self, cost: LeastSquares) -> ca.SX:
-        start = self.problem.parameters.index(f"weight.{cost.name}[0]")
-        return self._p[start : start + len(cost.weights)]
+        return total_cost(self.problem, costs, self._stage, self._p)
 
     def _constraints(self, rows: list[Row], *, with_controls: bool) -> tuple[ca.SX, ca.SX]:
         """Values of all rows, and transposed Jacobians of the general ones: one column a row."""
@@ -288,3 +278,21 @@ class StageFunctions:
     @staticmethod
     def _sorted(rows: list[Row]) -> list[Row]:
         return [r for r in rows if r.entry is not None] + [r for r in rows if r.entry is None]
+
+
+def total_cost(problem: OptimalControlProblem, costs: tuple[Cost, ...], stage: Stage, p: ca.SX) -> ca.SX:
+    """Σ of costs at a stage, with the weights that p holds."""
+    value = ca.SX(0)
+    for cost in costs:
+        if isinstance(cost, LeastSquares):
+            residual = cost.residual(stage)
+            value += ca.dot(residual, run_time_weights(problem, cost, p) * residual) / 2
+        else:
+            value += cost.value(stage)
+    return value
+
+
+def run_time_weights(problem: OptimalControlProblem, cost: LeastSquares, p: ca.SX) -> ca.SX:
+    """A cost's weights, as the vector of all parameters p holds them."""
+    start = problem.parameters.index(f"weight.{cost.name}[0]")
+    return p[start : start + len(cost.weights)]

@@ -13,6 +13,7 @@ import pytest
 
 from launch.cli import mpc
 from mpc_controller.control.estimators import ESTIMATORS
+from mpc_controller.solvers import SOLVERS
 from robots import ROBOTS
 from tests.launch.command import ROOT, environment, run
 
@@ -32,6 +33,13 @@ def test_the_estimators_of_the_command_line_are_those_of_the_registry() -> None:
     assert set(option.type.choices) == set(ESTIMATORS)
 
 
+@pytest.mark.parametrize("command", ["control", "launch"])
+def test_the_solvers_that_help_names_are_those_of_the_registry(command: str) -> None:
+    (option,) = (p for p in mpc.commands[command].params if p.name == "solver")
+    assert isinstance(option, click.Option)
+    assert f": {', '.join(SOLVERS)}." in (option.help or "")
+
+
 def test_help_needs_no_heavy_import() -> None:
     code = "import sys, launch.cli; sys.exit(bool({'casadi', 'numpy', 'zmq', 'mujoco'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], env=environment()).returncode == 0
@@ -42,7 +50,18 @@ def test_help_needs_no_heavy_import() -> None:
     [
         (["control", "cartpol"], 2, "no robot 'cartpol'; did you mean 'cartpole'?"),
         (["control", "cartpole", "--task", "fly"], 2, "cartpole has no task 'fly'; it has swing-up"),
-        (["control", "cartpole", "--solver", "magic"], 2, "no solver 'magic'; there are "),
+        (
+            ["control", "cartpole", "--task", "Balance"],
+            2,
+            "cartpole has no task 'Balance'; did you mean 'balance'? it has swing-up",
+        ),
+        (["control", "cartpole", "--solver", "magic"], 2, f"no solver 'magic'; there are {', '.join(SOLVERS)}"),
+        (["control", "cartpole", "--solver", "ILQR"], 2, "no solver 'ILQR'; did you mean 'ilqr'? there are "),
+        (
+            ["launch", f"{ROOT}/launch/cartpole.toml", "--solver", "magic"],
+            2,
+            f"no solver 'magic'; there are {', '.join(SOLVERS)}",
+        ),
         (["control", "cartpole", "--rate", "nan"], 2, "'nan' is not a number in [0.1, 10000]"),
         (["control", "cartpole", "--rate", "1e9"], 2, "'1e9' is not a number in [0.1, 10000]"),
         (["control", "cartpole", "--rate", "501"], 2, "the control rate is 501 Hz and the plant's rate 500 Hz"),

@@ -9,6 +9,7 @@ import pytest
 from launch.launch_file import load_launch_file
 from launch.toml_table import TomlError
 from mpc_controller.model.parameters import ParameterError
+from mpc_controller.solvers import SOLVERS
 from robots import ROBOTS
 from sim.truth import SimTruth
 from tests.launch.command import ROOT
@@ -48,8 +49,9 @@ def test_what_is_left_out_is_the_robots_own(tmp_path: Path) -> None:
         ('robot = "cartpole"\n[sim.truth]\nmas_scale = 1', r"unknown key 'mas_scale'; valid are mass_scale"),
         (
             'robot = "cartpole"\n[control]\nsolver = "magic"',
-            r"'control.solver' is 'magic'; it must be one of multiple-shooting",
+            rf"'control.solver' is 'magic'; it must be one of {', '.join(SOLVERS)} \(line 3\)",
         ),
+        ('robot = "cartpole"\n[control]\nsolver = "single-shoting"', r"\(did you mean 'single-shooting'\?\) \(line 3\)"),
         ('robot = "cartpole"\n[control]\nestimator = "eks"', r"did you mean 'ekf'"),
         ('robot = "cartpole"\n[control]\nparameters = "none.toml"', r"'control.parameters' is 'none.toml'; it must be a file"),
         (

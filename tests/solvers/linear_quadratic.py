@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import casadi as ca
 import numpy as np
 import piqp
+import pytest
+import scipy.linalg
 
 from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import Dynamics
@@ -16,6 +18,7 @@ from mpc_controller.model.parameters import Parameter, Parameters
 from mpc_controller.problem.constraint import Constraint, Soft, control_bounds
 from mpc_controller.problem.cost import GeneralCost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
+from mpc_controller.solvers.solution import Solution
 
 
 class LinearDynamics(Dynamics):
@@ -175,3 +178,53 @@ def solve_with_piqp(instance: Instance) -> tuple[Array, Array, float]:
     v = solver.result.x
     states = np.einsum("kij,j->ki", Phi, v) + phi
     return states, v[: N * nu].reshape(N, nu), float(0.5 * v @ H @ v + h @ v + constant)
+
+
+def unconstrained(instance: Instance) -> Instance:
+    """The same without a row or bound that presses."""
+    rows = len(instance.low)
+    return replace(instance, low=np.full(rows, -np.inf), high=np.full(rows, np.inf), umax=np.inf)
+
+
+def endless_gain(instance: Instance) -> Array:
+    """K (nu, nx) of u = K x when the horizon has no end and nothing presses."""
+    A, B, Q, R = instance.A, instance.B, np.diag(instance.Q), np.diag(instance.R)
+    P = scipy.linalg.solve_discrete_are(A, B, Q, R)
+    gain: Array = -np.linalg.solve(R + B.T @ P @ B, B.T @ P @ A)
+    return gain
+
+
+def one_step(**changes: object) -> tuple[OptimalControlProblem, Instance]:
+    """One state and one control over one step, x⁺ = x + u, of which nothing costs but ½ u²; with changes."""
+    soft = "soft" in changes
+    base = random_instance(np.random.default_rng(0), 1, 1, 1, 1, soft=soft)
+    zero, one = np.zeros(1), np.ones(1)
+    numbers = {"A": np.eye(1), "B": np.eye(1), "c": zero, "Q": zero, "R": one, "q": zero, "x0": zero, "umax": 10.0}
+    numbers |= {"C": np.zeros((1, 1)), "D": np.zeros((1, 1)), "low": -np.inf * one, "high": np.inf * one}
+    return linear_problem(1, 1, 1, 1, soft=soft), replace(base, **(numbers | changes))
+
+
+def pressed_rows(
+    a: Instance, solution: Solution, multipliers: list[dict[str, float]], *, gradient: float, value: float, side: float
+) -> int:
+    """Checks stationarity, signs and complementarity of hard rows, put together from the numbers of the instance alone, given
+    the named multipliers of every stage; the number of rows that press. Tolerances: of the gradient relative to the largest
+    multiplier, of a row's value, and of the value of a row that presses a side.
+    """
+    nu, rows = len(a.R), len(a.low)
+    x, u = solution.trajectory.states, solution.trajectory.controls
+    low, high = np.r_[np.full(nu, -a.umax), a.low], np.r_[np.full(nu, a.umax), a.high]
+    adjoint, pressed = a.Q * x[a.N], 0
+    for k in range(a.N - 1, -1, -1):
+        on_controls = np.array([multipliers[k][f"control[{i}]"] for i in range(nu)])
+        on_rows = np.array([multipliers[k][f"rows[{i}]"] for i in range(rows)])
+        slope = a.R * u[k] + on_controls + a.D.T @ on_rows + a.B.T @ adjoint
+        np.testing.assert_allclose(slope, 0.0, atol=gradient * (1 + np.abs(on_rows).max() + np.abs(adjoint).max()))
+        values = np.concatenate([u[k], a.C @ x[k] + a.D @ u[k]])
+        for found, bottom, top, multiplier in zip(values, low, high, np.r_[on_controls, on_rows], strict=True):
+            assert bottom - value <= found <= top + value
+            if abs(multiplier) > 1e-3:
+                assert found == pytest.approx(top if multiplier > 0 else bottom, abs=side)
+                pressed += 1
+        adjoint = a.Q * x[k] + a.q + a.C.T @ on_rows + a.A.T @ adjoint
+    return pressed

@@ -11,7 +11,6 @@ from mpc_controller.model.dynamics import Dynamics
 from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.manifold import Euclidean, Manifold
 from mpc_controller.model.parameters import Parameters
-from mpc_controller.problem.constraint import control_bounds
 from mpc_controller.problem.cost import LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation import Collocation
@@ -19,7 +18,7 @@ from mpc_controller.solvers.collocation_schemes import COLLOCATION_SCHEMES
 from mpc_controller.solvers.solution import Status
 from mpc_controller.solvers.trajectory import Trajectory
 from robots import ROBOTS, load_robot
-from tests.solvers.test_stage_functions import RigidSpin
+from tests.solvers.problems import spin_to_rest
 
 # Butcher's matrices of the Radau IIA methods (Hairer, Wanner, "Solving Ordinary Differential Equations II", table IV.5.5).
 _S6 = np.sqrt(6)
@@ -61,19 +60,7 @@ def _oscillator_problem(N: int, dt: float) -> OptimalControlProblem:
 
 @pytest.fixture(scope="module")
 def spin():
-    return OptimalControlProblem(
-        name="spin to rest by collocation",
-        dynamics=RigidSpin(),
-        integrator=RungeKutta4(),
-        grid=(0.05,) * 10 + (0.1,) * 10,
-        path_costs=(
-            LeastSquares("attitude", lambda stage: 2 * stage.x[1:4], (10.0,) * 3),
-            LeastSquares("rate", lambda stage: stage.x[4:], (1.0,) * 3),
-            LeastSquares("torque", lambda stage: stage.u, (0.1,) * 3),
-        ),
-        terminal_costs=(LeastSquares("end", lambda stage: 2 * stage.x[1:4], (30.0,) * 3),),
-        path_constraints=(control_bounds((-2.0,) * 3, (2.0,) * 3),),
-    )
+    return spin_to_rest()
 
 
 def _constant_guess(problem: OptimalControlProblem, x0, control) -> Trajectory:
@@ -227,11 +214,11 @@ def test_attitudes_of_either_sign_are_the_same_start(spin):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"scheme": "euler"}, "scheme is 'euler'.*radau-2 or radau-3 or hermite-simpson"),
-        ({"backend": "snopt"}, "backend is 'snopt'.*native or ipopt or fatrop"),
-        ({"controls": "free"}, "controls is 'free'; with backend 'native' it may be held"),
-        ({"objective": "quadrature"}, "objective is 'quadrature'; with backend 'native' it may be grid"),
-        ({"backend": "ipopt", "controls": "linear"}, "controls is 'linear'.*held or free"),
+        ({"scheme": "euler"}, "scheme is 'euler'.*'radau-2' or 'radau-3' or 'hermite-simpson"),
+        ({"backend": "snopt"}, "backend is 'snopt'; it must be 'native' or 'ipopt' or 'fatrop'"),
+        ({"controls": "free"}, "controls is 'free'; with backend 'native' it must be 'held'"),
+        ({"objective": "quadrature"}, "objective is 'quadrature'; with backend 'native' it must be 'grid'"),
+        ({"backend": "ipopt", "controls": "linear"}, "controls is 'linear'.*'held' or 'free'"),
         ({"tolerance": 0.0}, "tolerance is 0.0"),
     ],
 )

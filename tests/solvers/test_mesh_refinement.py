@@ -14,12 +14,12 @@ from mpc_controller.model.manifold import Euclidean
 from mpc_controller.model.parameters import Parameters
 from mpc_controller.problem.cost import LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
-from mpc_controller.solvers.collocation_polynomial import CollocationPolynomials
 from mpc_controller.solvers.collocation_schemes import COLLOCATION_SCHEMES, RADAU_3
-from mpc_controller.solvers.mesh_refinement import equidistributed, local_errors, refine, relative_errors
-from mpc_controller.solvers.nonlinear_programme import NonlinearProgramme
 from mpc_controller.solvers.solution import Status
 from mpc_controller.solvers.trajectory import Trajectory
+from mpc_controller.solvers.transcription.collocation_polynomial import CollocationPolynomials
+from mpc_controller.solvers.transcription.mesh_refinement import equidistributed, local_errors, refine, relative_errors
+from mpc_controller.solvers.transcription.nonlinear_programme import NonlinearProgramme
 from tests.solvers.brachistochrone import brachistochrone, chord, cycloid
 
 
@@ -131,5 +131,5 @@ def test_a_problem_that_cannot_be_solved_ends_the_refinement_with_its_status():
 
 def test_a_tolerance_of_zero_is_refused():
     problem = brachistochrone(4, speed=4.0)
-    with pytest.raises(ValueError, match="tolerance 0 must be above 0"):
+    with pytest.raises(ValueError, match="tolerance is 0; it must be between 0 and 1"):
         refine(problem, np.zeros(2), problem.parameters.values, _no_reference, chord(problem), tolerance=0)

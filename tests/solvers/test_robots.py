@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from mpc_controller.solvers import SOLVERS
 from mpc_controller.solvers.solution import Status
-from mpc_controller.solvers.trajectory import Trajectory
 from robots import ROBOTS, load_robot
 from tests.ipopt_reference import evaluate, solve_with_ipopt
+from tests.solvers.problems import first_plan
 
 TASKS = [(name, task) for name in ROBOTS for task in load_robot(name).tasks]
-
-
-def _start(robot, task):
-    """Where and what the first plan of a task sees; a little off its start, so that no symmetry hides a direction."""
-    manifold = task.problem.dynamics.manifold
-    rng = np.random.default_rng(4)
-    x0 = manifold.retract(np.asarray(task.initial_state, dtype=float), 0.01 * rng.normal(size=manifold.ndx))
-    times = (task.problem.times * 1e9).astype(np.int64)
-    guess = Trajectory.constant(manifold, times, x0, robot.neutral)
-    return x0, task.reference(task.problem.times), guess
 
 
 @pytest.mark.parametrize(("robot_name", "task_name"), TASKS)
 def test_the_optimum_is_that_of_ipopt(robot_name, task_name):
     robot = load_robot(robot_name)
     task = robot.tasks[task_name]()
-    x0, reference, guess = _start(robot, task)
+    x0, reference, guess = first_plan(robot, task)
     p = task.problem.parameters.values
     solver = SOLVERS["multiple-shooting"](task.problem, real_time_iteration=False, tolerance=1e-8, max_iterations=500)
     solution = solver.solve(x0, p, reference, guess)

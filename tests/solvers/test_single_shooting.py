@@ -6,68 +6,34 @@ import dataclasses
 import time
 from typing import get_args
 
-import casadi as ca
 import numpy as np
 import pytest
 
-from mpc_controller.model.dynamics import Dynamics
 from mpc_controller.model.integrators import RungeKutta4
-from mpc_controller.model.manifold import Euclidean
-from mpc_controller.model.parameters import Parameters
 from mpc_controller.problem.constraint import Soft, control_bounds, state_bounds
 from mpc_controller.problem.cost import LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.multiple_shooting import MultipleShooting
 from mpc_controller.solvers.single_shooting import SingleShooting, Step
 from mpc_controller.solvers.solution import Status
-from mpc_controller.solvers.stage_functions import StageFunctions
 from mpc_controller.solvers.trajectory import Trajectory
-from robots import ROBOTS, load_robot
-from tests.ipopt_reference import evaluate, solve_with_ipopt
+from robots import load_robot
+from tests.ipopt_reference import solve_with_ipopt
 from tests.problem.double_integrator import problem as double_integrator
 from tests.solvers.linear_quadratic import linear_problem, random_instance, solve_with_piqp
-from tests.solvers.test_lqr import Chain
-from tests.solvers.test_stage_functions import RigidSpin
+from tests.solvers.problems import (
+    PlainDynamics,
+    RigidSpin,
+    first_plan,
+    rod,
+    runaway,
+    solve,
+    spin_to_rest,
+    tumbling,
+)
 
 STEPS = get_args(Step)
 FIRST_ORDER = [step for step in STEPS if step != "gauss-newton"]
-
-
-def _solve(solver, x0, guess=None, **changes):
-    problem = solver.problem
-    times = (problem.times * 1e9).astype(np.int64)
-    guess = guess or Trajectory.constant(problem.dynamics.manifold, times, x0, np.zeros(problem.dynamics.nu))
-    given = {"parameters": problem.parameters.values, "reference": np.zeros((problem.N + 1, problem.nr))} | changes
-    return solver.solve(x0, given["parameters"], given["reference"], guess)
-
-
-def _start(robot, task):
-    """Where and what the first plan of a task sees; a little off its start, so that no symmetry hides a direction."""
-    manifold = task.problem.dynamics.manifold
-    x0 = manifold.retract(
-        np.asarray(task.initial_state, dtype=float), 0.01 * np.random.default_rng(4).normal(size=manifold.ndx)
-    )
-    times = (task.problem.times * 1e9).astype(np.int64)
-    return x0, task.reference(task.problem.times), Trajectory.constant(manifold, times, x0, robot.neutral)
-
-
-@pytest.mark.parametrize("robot_name", ROBOTS)
-def test_gauss_newton_has_the_optimum_of_ipopt(robot_name):
-    """From neutral controls; the cart-pole's swing-up takes over 400 steps, multiple shooting a tenth of it."""
-    robot = load_robot(robot_name)
-    task = robot.tasks[robot.default_task]()
-    x0, reference, guess = _start(robot, task)
-    p = task.problem.parameters.values
-    solver = SingleShooting(task.problem, real_time_iteration=False, tolerance=1e-8, max_iterations=1000)
-    solution = _solve(solver, x0, guess, reference=reference)
-    assert solution.status is Status.CONVERGED
-    states, controls = solution.trajectory.states, solution.trajectory.controls
-    cost, violation = evaluate(task.problem, states, controls, p, reference)
-    assert solution.cost == pytest.approx(cost, rel=1e-9)
-    assert violation < 1e-6
-    _, _, reference_cost = solve_with_ipopt(task.problem, x0, p, reference, (states, controls))
-    # IPOPT leaves about 2e-8 of its barrier in the cost, which counts where the optimum itself is small.
-    assert cost == pytest.approx(reference_cost, rel=1e-6, abs=1e-7)
 
 
 @pytest.mark.parametrize("robot_name", ["car", "cartpole", "quadrotor"])
@@ -75,65 +41,14 @@ def test_lbfgs_has_the_optimum_of_gauss_newton(robot_name):
     """Not on the arm: its torques cost so little that a gradient below 1e-5 says nothing of them."""
     robot = load_robot(robot_name)
     task = robot.tasks[robot.default_task]()
-    x0, reference, guess = _start(robot, task)
+    x0, reference, guess = first_plan(robot, task)
     costs = []
     for step, tolerance in (("gauss-newton", 1e-8), ("lbfgs", 1e-5)):
         solver = SingleShooting(task.problem, step=step, real_time_iteration=False, tolerance=tolerance)
-        solution = _solve(solver, x0, guess, reference=reference)
+        solution = solve(solver, x0, guess, reference=reference)
         assert solution.status is Status.CONVERGED
         costs.append(solution.cost)
     assert costs[1] == pytest.approx(costs[0], rel=1e-6)
-
-
-def _rolled_out_cost(problem, stage, x0, controls, p, reference):
-    """Cost of controls, and the states on the way, by the generated functions."""
-    x, total = [x0], 0.0
-    for k, dt in enumerate(problem.grid):
-        change, cost, _ = (np.array(v).ravel() for v in stage["ocp_path_value"](x[k], controls[k], x[k], p, reference[k], dt))
-        total += float(cost[0])
-        x.append(problem.dynamics.manifold.retract(x[k], change))
-    return total + float(stage["ocp_terminal_value"](x[-1], p, reference[-1])[0]), x
-
-
-@pytest.mark.parametrize("robot_name", ROBOTS)
-def test_the_reverse_sweep_gives_the_derivative_of_the_rolled_out_cost(robot_name):
-    """Against central differences along random directions of all controls, on every robot."""
-    robot = load_robot(robot_name)
-    task = robot.tasks[robot.default_task]()
-    problem = task.problem
-    functions = StageFunctions(problem, adjoint=True)
-    stage = {f.name(): f for f in functions.functions()}
-    x0, reference, guess = _start(robot, task)
-    p, rng = problem.parameters.values, np.random.default_rng(1)
-    span = robot.control_upper - robot.control_lower
-    controls = guess.controls + 0.02 * span * rng.uniform(-1, 1, size=guess.controls.shape)
-    _, x = _rolled_out_cost(problem, stage, x0, controls, p, reference)
-    adjoint = np.array(stage["ocp_terminal_adjoint"](x[-1], p, reference[-1], np.zeros(len(functions.terminal_rows)))).ravel()
-    gradient = np.zeros_like(controls)
-    none = np.zeros(len(functions.path_rows))
-    for k in range(problem.N - 1, -1, -1):
-        given = (x[k], controls[k], x[k + 1], p, reference[k], problem.grid[k], adjoint, none)
-        swept = np.array(stage["ocp_path_adjoint"](*given)).ravel()
-        gradient[k], adjoint = swept[: functions.nu], swept[functions.nu :]
-    for _ in range(5):
-        direction = span * rng.normal(size=controls.shape)
-        h = 1e-6
-        ahead, behind = (_rolled_out_cost(problem, stage, x0, controls + s * h * direction, p, reference)[0] for s in (1, -1))
-        assert np.sum(gradient * direction) == pytest.approx((ahead - behind) / (2 * h), rel=1e-6, abs=1e-7)
-
-
-def test_the_reverse_sweep_includes_constraints_and_the_curvature_of_the_sphere():
-    """∇[dt·l + πᵀ(F ⊟ x⁺) + μᵀg] against the stage's own Jacobians, at a point where F is far from x⁺."""
-    problem = _spin(path_constraints=(control_bounds((-1.0,) * 3, (1.0,) * 3), state_bounds((5,), (-2.0,), (2.0,), "rate")))
-    stage = {f.name(): f for f in StageFunctions(problem, adjoint=True).functions()}
-    rng = np.random.default_rng(0)
-    x, x_next = (RigidSpin.manifold.normalized(rng.normal(size=7)) for _ in range(2))
-    point = (x, rng.normal(size=3), x_next, problem.parameters.values, np.zeros(0), 0.1)
-    pi, mu = rng.normal(size=6), rng.normal(size=4)
-    _, transition, _, gradient, *_ = (np.array(value) for value in stage["ocp_path"](*point))
-    expected = gradient[:, 0] + transition[:9] @ pi
-    expected[[0, 1, 2, 7]] += mu
-    np.testing.assert_allclose(np.array(stage["ocp_path_adjoint"](*point, pi, mu)).ravel(), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("N", [1, 10, 500])
@@ -144,10 +59,10 @@ def test_one_gauss_newton_step_solves_a_linear_quadratic_problem(N):
     A = 0.9 * a.A / np.abs(np.linalg.eigvals(a.A)).max()
     a = dataclasses.replace(a, A=A, low=np.full(1, -np.inf), high=np.full(1, np.inf), umax=np.inf)
     p = a.parameters(problem)
-    solution = _solve(SingleShooting(problem, real_time_iteration=False), a.x0, parameters=p)
+    solution = solve(SingleShooting(problem, real_time_iteration=False), a.x0, parameters=p)
     assert solution.status is Status.CONVERGED
     assert (solution.iterations, solution.qp_iterations) == (1, 1)
-    same = _solve(MultipleShooting(problem, real_time_iteration=False), a.x0, parameters=p)
+    same = solve(MultipleShooting(problem, real_time_iteration=False), a.x0, parameters=p)
     np.testing.assert_allclose(solution.trajectory.controls, same.trajectory.controls, atol=1e-8)
 
 
@@ -163,7 +78,7 @@ def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(ste
     rng = np.random.default_rng(3)
     for _ in range(30):
         a = random_instance(rng, 4, 2, 3, 10, soft=soft)
-        solution = _solve(solver, a.x0, parameters=a.parameters(problem))
+        solution = solve(solver, a.x0, parameters=a.parameters(problem))
         _, _, cost = solve_with_piqp(a)
         assert solution.is_usable
         unfinished += solution.status is not Status.CONVERGED
@@ -175,14 +90,14 @@ def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(ste
 def test_a_problem_with_forty_states_is_solved(step):
     problem = OptimalControlProblem(
         name="chain, bounded",
-        dynamics=Chain(),
+        dynamics=rod(),
         integrator=RungeKutta4(),
         grid=(0.1,) * 10,
         path_costs=(LeastSquares("state", lambda s: s.x, (1.0,) * 40), LeastSquares("u", lambda s: s.u, (0.1,) * 2)),
         path_constraints=(control_bounds((-2.0,) * 2, (1.0,) * 2), state_bounds((39,), (0.6,), (np.inf,), "end")),
     )
     x0 = np.linspace(2.0, 1.0, 40)
-    solution = _solve(SingleShooting(problem, step=step, real_time_iteration=False), x0)
+    solution = solve(SingleShooting(problem, step=step, real_time_iteration=False), x0)
     _, _, cost = solve_with_ipopt(problem, x0, problem.parameters.values, np.zeros((11, 0)))
     assert solution.status is Status.CONVERGED
     assert solution.cost == pytest.approx(cost, rel=1e-6)
@@ -197,8 +112,8 @@ def test_first_order_steps_arrive_where_newton_does_on_an_easy_problem(step):
         path_constraints=(control_bounds((-0.3,), (0.3,)),),
     )
     x0 = np.array([1.0, 0.5])
-    optimum = _solve(SingleShooting(problem, real_time_iteration=False), x0)
-    solution = _solve(SingleShooting(problem, step=step, real_time_iteration=False, max_iterations=20000), x0)
+    optimum = solve(SingleShooting(problem, real_time_iteration=False), x0)
+    solution = solve(SingleShooting(problem, step=step, real_time_iteration=False, max_iterations=20000), x0)
     assert solution.status is Status.CONVERGED
     assert np.abs(solution.trajectory.controls).max() <= 0.3 + 1e-12
     assert np.abs(optimum.trajectory.controls).max() == pytest.approx(0.3)  # some press their bound
@@ -214,7 +129,7 @@ def test_multipliers_and_gains_of_first_order_steps_are_those_of_gauss_newton():
     solvers = [
         SingleShooting(problem, step=step, real_time_iteration=False, tolerance=1e-7) for step in ("gauss-newton", "lbfgs")
     ]
-    newton, lbfgs = (_solve(solver, x0) for solver in solvers)
+    newton, lbfgs = (solve(solver, x0) for solver in solvers)
     assert newton.status is lbfgs.status is Status.CONVERGED
     np.testing.assert_allclose(lbfgs.multipliers, newton.multipliers, atol=1e-4)
     assert np.abs(newton.multipliers).max() > 0.01
@@ -232,13 +147,13 @@ def test_a_soft_row_costs_its_price_and_no_more(step):
     for l1, l2 in [(0.2, 1.0), (0.0, 3.0), (2.0, 0.0)]:
         problem = OptimalControlProblem(
             name="soft",
-            dynamics=_Held(),
+            dynamics=PlainDynamics("held", 1, 1, lambda x, u: u),
             integrator=RungeKutta4(),
             grid=(1.0,),
             path_costs=(LeastSquares("effort", lambda stage: stage.u, (1.0,)),),
             path_constraints=(state_bounds((0,), (1.0,), (np.inf,), "reach", Soft(l1, l2)),),
         )
-        solution = _solve(SingleShooting(problem, step=step, real_time_iteration=False, tolerance=1e-7), np.zeros(1))
+        solution = solve(SingleShooting(problem, step=step, real_time_iteration=False, tolerance=1e-7), np.zeros(1))
         wanted = min(1.0, (l1 + l2) / (1 + l2))
         assert solution.status is Status.CONVERGED
         assert solution.trajectory.controls[0, 0] == pytest.approx(wanted, abs=1e-6)
@@ -248,7 +163,7 @@ def test_a_soft_row_costs_its_price_and_no_more(step):
 @pytest.mark.parametrize("step", STEPS)
 def test_saturated_for_the_whole_horizon(step):
     problem = double_integrator(path_constraints=(control_bounds((-0.1,), (0.1,)),))
-    solution = _solve(SingleShooting(problem, step=step, real_time_iteration=False), np.array([50.0, 0.0]))
+    solution = solve(SingleShooting(problem, step=step, real_time_iteration=False), np.array([50.0, 0.0]))
     # The last control, which costs and reaches nothing, is a matter of 1e-6 in 2500 for Adam.
     assert solution.is_usable if step == "adam" else solution.status is Status.CONVERGED
     np.testing.assert_allclose(solution.trajectory.controls[:-1], -0.1, atol=1e-6)  # an interior point ends inside
@@ -260,75 +175,23 @@ def test_controls_without_cost_still_give_a_plan(step):
         path_costs=(LeastSquares("state", lambda stage: stage.x, (1.0, 0.1)),),
         path_constraints=(control_bounds((-5.0,), (5.0,)),),
     )
-    solution = _solve(SingleShooting(idle, step=step, real_time_iteration=False), np.array([1.0, 0.0]))
+    solution = solve(SingleShooting(idle, step=step, real_time_iteration=False), np.array([1.0, 0.0]))
     assert solution.is_usable
     assert np.isfinite(solution.gains).all()
 
 
-class _Held(Dynamics):
-    """x⁺ = x + dt u."""
-
-    name = "held"
-    state_names, state_units = ("x",), ("",)
-    control_names, control_units = ("u",), ("",)
-    manifold = Euclidean(1)
-    parameters = Parameters()
-
-    def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
-        return u
-
-
-class _Cubic(Dynamics):
-    """ẋ = x³ + u: from beyond 1 it is infinite within the horizon."""
-
-    name = "cubic"
-    state_names, state_units = ("x",), ("",)
-    control_names, control_units = ("u",), ("",)
-    manifold = Euclidean(1)
-    parameters = Parameters()
-
-    def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
-        return x**3 + u
-
-
-def _spin(**changes):
-    fields = {
-        "name": "spin to rest, shooting",
-        "dynamics": RigidSpin(),
-        "integrator": RungeKutta4(),
-        "grid": (0.05,) * 10 + (0.1,) * 10,
-        "path_costs": (
-            LeastSquares("attitude", lambda stage: 2 * stage.x[1:4], (10.0,) * 3),
-            LeastSquares("rate", lambda stage: stage.x[4:], (1.0,) * 3),
-            LeastSquares("torque", lambda stage: stage.u, (0.1,) * 3),
-        ),
-        "terminal_costs": (LeastSquares("end", lambda stage: 2 * stage.x[1:4], (30.0,) * 3),),
-        "path_constraints": (control_bounds((-2.0,) * 3, (2.0,) * 3),),
-    }
-    return OptimalControlProblem(**(fields | changes))
-
-
-def _turned(seed=0):
-    return RigidSpin.manifold.retract(np.r_[1.0, np.zeros(6)], np.random.default_rng(seed).normal(size=6))
-
-
 @pytest.mark.parametrize("step", STEPS)
 def test_a_rollout_that_runs_away_is_diverged_and_leaves_finite_numbers(step):
-    problem = double_integrator(
-        name="cubic",
-        dynamics=_Cubic(),
-        path_costs=(LeastSquares("state", lambda stage: stage.x, (1.0,)), LeastSquares("u", lambda stage: stage.u, (1.0,))),
-        path_constraints=(control_bounds((-1.0,), (1.0,)),),
-    )
+    problem = runaway()
     solver = SingleShooting(problem, step=step)
-    clean = _solve(solver, np.array([0.2]))
+    clean = solve(solver, np.array([0.2]))
     assert clean.is_usable
     for _ in range(2000):
-        solution = _solve(solver, np.array([4.0]))
+        solution = solve(solver, np.array([4.0]))
         assert solution.status is Status.DIVERGED
     assert np.isfinite(solution.trajectory.states).all()
     assert not solution.gains.any()
-    after = _solve(solver, np.array([0.2]))
+    after = solve(solver, np.array([0.2]))
     np.testing.assert_array_equal(after.trajectory.controls, clean.trajectory.controls)
     np.testing.assert_array_equal(after.gains, clean.gains)
 
@@ -340,17 +203,17 @@ def test_a_hard_constraint_that_cannot_be_kept_is_infeasible_by_name(step):
         path_constraints=(control_bounds((-1.0,), (1.0,)), state_bounds((0,), (-np.inf,), (0.5,), "wall")),
     )
     solver = SingleShooting(problem, step=step, real_time_iteration=False)
-    solution = _solve(solver, np.array([1.0, 0.0]))
+    solution = solve(solver, np.array([1.0, 0.0]))
     assert solution.status is Status.INFEASIBLE
     assert solution.worst_constraint.startswith("wall[0] at k=")
     assert solution.violation > 0.3
-    assert _solve(solver, np.array([0.3, 0.0])).status is Status.CONVERGED
+    assert solve(solver, np.array([0.3, 0.0])).status is Status.CONVERGED
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_deadlines_and_bad_numbers_are_statuses(step):
-    problem = _spin()
-    solver, x0 = SingleShooting(problem, step=step), _turned()
+    problem = spin_to_rest()
+    solver, x0 = SingleShooting(problem, step=step), tumbling()
     times = (problem.times * 1e9).astype(np.int64)
     guess = Trajectory.constant(RigidSpin.manifold, times, x0, np.full(3, 0.1))
     p, reference = problem.parameters.values, np.zeros((21, 0))
@@ -361,44 +224,44 @@ def test_deadlines_and_bad_numbers_are_statuses(step):
     cut = solver.solve(x0, p, reference, guess, time.monotonic_ns() + 30_000)
     assert cut.status is Status.DEADLINE
     assert np.isfinite(cut.trajectory.states).all()
-    assert _solve(solver, x0 * np.nan).status is Status.NUMERICAL_FAILURE
+    assert solve(solver, x0 * np.nan).status is Status.NUMERICAL_FAILURE
     p[problem.parameters.index("upper.control[1]")] = -3.0
-    reversed_bounds = _solve(solver, x0, parameters=p)
+    reversed_bounds = solve(solver, x0, parameters=p)
     assert reversed_bounds.status is Status.INFEASIBLE
     assert reversed_bounds.worst_constraint == "control[1] at k=0"
-    after, fresh = _solve(solver, x0), _solve(SingleShooting(problem, step=step), x0)
+    after, fresh = solve(solver, x0), solve(SingleShooting(problem, step=step), x0)
     np.testing.assert_array_equal(after.trajectory.controls, fresh.trajectory.controls)
     np.testing.assert_array_equal(after.gains, fresh.gains)
 
 
 @pytest.mark.parametrize(("step", "steps"), [("gauss-newton", 1), ("gauss-newton", 10), ("lbfgs", 20), ("gradient", 7)])
 def test_a_real_time_iteration_makes_the_steps_that_it_is_given(step, steps):
-    problem, x0 = _spin(), _turned()
+    problem, x0 = spin_to_rest(), tumbling()
     solver = SingleShooting(problem, step=step, steps_per_call=steps, tolerance=1e-9)
-    first = _solve(solver, x0)
-    moved = _turned(1)
-    second = _solve(solver, moved, first.trajectory)
+    first = solve(solver, x0)
+    moved = tumbling(1)
+    second = solve(solver, moved, first.trajectory)
     assert second.status in (Status.ITERATION_LIMIT, Status.CONVERGED)
     assert second.iterations <= steps
     np.testing.assert_allclose(second.trajectory.states[0], moved, atol=1e-12)
 
 
 def test_real_time_iterations_arrive_at_the_solution():
-    problem, x0 = _spin(), _turned()
-    converged = _solve(SingleShooting(problem, real_time_iteration=False, tolerance=1e-8), x0)
+    problem, x0 = spin_to_rest(), tumbling()
+    converged = solve(SingleShooting(problem, real_time_iteration=False, tolerance=1e-8), x0)
     solver = SingleShooting(problem, steps_per_call=1)
-    solution = _solve(solver, _turned(1))
+    solution = solve(solver, tumbling(1))
     for _ in range(30):
-        solution = _solve(solver, x0, solution.trajectory)
+        solution = solve(solver, x0, solution.trajectory)
     np.testing.assert_allclose(solution.trajectory.controls, converged.trajectory.controls, atol=1e-4)
 
 
 def test_a_cold_start_does_not_look_at_the_states_of_the_guess():
-    problem, x0 = _spin(), _turned()
+    problem, x0 = spin_to_rest(), tumbling()
     times = (problem.times * 1e9).astype(np.int64)
     controls = np.full((20, 3), 0.2)
-    guesses = [Trajectory(RigidSpin.manifold, times, np.tile(x, (21, 1)), controls) for x in (x0, _turned(3))]
-    plans = [_solve(SingleShooting(problem), x0, guess).trajectory for guess in guesses]
+    guesses = [Trajectory(RigidSpin.manifold, times, np.tile(x, (21, 1)), controls) for x in (x0, tumbling(3))]
+    plans = [solve(SingleShooting(problem), x0, guess).trajectory for guess in guesses]
     np.testing.assert_array_equal(plans[0].controls, plans[1].controls)
 
 
@@ -407,4 +270,4 @@ def test_a_cold_start_does_not_look_at_the_states_of_the_guess():
 )
 def test_bad_options_are_refused_by_name(options):
     with pytest.raises(ValueError, match=next(iter(options))):
-        SingleShooting(_spin(), **options)
+        SingleShooting(spin_to_rest(), **options)

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import casadi as ca
 import numpy as np
 import pytest
 
-from mpc_controller.model.dynamics import Dynamics
 from mpc_controller.model.integrators import RungeKutta4
-from mpc_controller.model.manifold import Manifold
-from mpc_controller.model.parameters import Parameter, Parameters
 from mpc_controller.problem.constraint import Constraint, Soft, control_bounds, state_bounds
 from mpc_controller.problem.cost import GeneralCost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.layout import padded
 from mpc_controller.solvers.stage_functions import StageFunctions
+from tests.solvers.problems import RigidSpin
 
 
-class RigidSpin(Dynamics):
-    """A spinning body: q̇ = ½ q ⊗ (0, ω), J ω̇ = u − ω × Jω."""
-
-    name = "spin"
-    state_names = ("qw", "qx", "qy", "qz", "wx", "wy", "wz")
-    state_units = ("", "", "", "", "rad/s", "rad/s", "rad/s")
-    control_names = ("tx", "ty", "tz")
-    control_units = ("N m",) * 3
-    manifold = Manifold(7, (0,))
-    parameters = Parameters((Parameter("Jx", 1.0, "kg m²"), Parameter("Jy", 2.0, "kg m²"), Parameter("Jz", 3.0, "kg m²")))
-
-    def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
-        w, v, rate = x[0], x[1:4], x[4:]
-        q_dot = ca.vertcat(-ca.dot(v, rate), w * rate + ca.cross(v, rate)) / 2
-        return ca.vertcat(q_dot, (u - ca.cross(rate, p * rate)) / p)
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def functions():
     def tilt(stage):
         return 2 * stage.x[1:3] * stage.x[0]
@@ -71,9 +54,14 @@ def _central(evaluate, size, step=1e-6):
     return np.stack(columns, axis=-1)
 
 
+@cache
+def _generated(functions):
+    return {function.name(): function for function in functions.functions()}
+
+
 def _moved(functions, name, point, output):
     """The output as a function of z = (δu, δx) around the point."""
-    function = {f.name(): f for f in functions.functions()}[name]
+    function = _generated(functions)[name]
     x, u, *rest = point
     manifold = functions.problem.dynamics.manifold
 
@@ -86,7 +74,7 @@ def _moved(functions, name, point, output):
 
 def test_the_transition_is_the_derivative_of_the_defect(functions):
     point = _point(functions)
-    path = {f.name(): f for f in functions.functions()}["ocp_path"](*point)
+    path = _generated(functions)["ocp_path"](*point)
     transition = np.array(path[1])
     assert transition.shape == (padded(9), 6)
     np.testing.assert_allclose(transition[:9].T, _central(_moved(functions, "ocp_path", point, 0), 9), atol=1e-7)
@@ -95,7 +83,7 @@ def test_the_transition_is_the_derivative_of_the_defect(functions):
 
 def test_the_gradient_is_the_derivative_of_the_cost(functions):
     point = _point(functions)
-    path = {f.name(): f for f in functions.functions()}["ocp_path"](*point)
+    path = _generated(functions)["ocp_path"](*point)
     np.testing.assert_allclose(np.array(path[3])[:, 0], _central(_moved(functions, "ocp_path", point, 2), 9), atol=1e-7)
 
 
@@ -104,7 +92,7 @@ def test_the_hessian_of_a_general_cost_is_exact(functions):
     weights = functions.problem.parameters.index("weight.attitude[0]")
     point[3] = point[3].copy()
     point[3][weights : weights + 3] = 0.0  # leaves the general cost alone
-    path = {f.name(): f for f in functions.functions()}["ocp_path"](*point)
+    path = _generated(functions)["ocp_path"](*point)
 
     def value(z):
         return _moved(functions, "ocp_path_value", point, 1)(z)
@@ -116,7 +104,7 @@ def test_the_hessian_of_a_general_cost_is_exact(functions):
 
 def test_the_hessian_of_least_squares_is_gauss_newton(functions):
     point = _point(functions)
-    path = {f.name(): f for f in functions.functions()}["ocp_path"]
+    path = _generated(functions)["ocp_path"]
     without = [*point]
     without[3] = without[3].copy()
     weights = functions.problem.parameters.index("weight.attitude[0]")
@@ -137,6 +125,6 @@ def test_bounds_are_recognised_as_entries_and_come_first(functions):
 
 def test_general_rows_have_the_derivative_of_their_constraint(functions):
     point = _point(functions)
-    path = {f.name(): f for f in functions.functions()}["ocp_path"](*point)
+    path = _generated(functions)["ocp_path"](*point)
     expected = _central(_moved(functions, "ocp_path", point, 5), 9)
     np.testing.assert_allclose(np.array(path[6])[:9].T, expected[4:], atol=1e-7)

@@ -7,8 +7,8 @@ from launch.bench.peers.textbook import TextbookShooting
 from launch.bench.row import Mode
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation_schemes import RADAU_3
-from mpc_controller.solvers.nonlinear_programme import NonlinearProgramme
 from mpc_controller.solvers.solver import Solver
+from mpc_controller.solvers.transcription.nonlinear_programme import NonlinearProgramme
 
 _PLUGINS = ("ipopt", "fatrop")
 

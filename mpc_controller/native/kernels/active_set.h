@@ -25,6 +25,12 @@ static void guess_set(const Sides *a, char *state) {
         state[i] = a->active[i] > 0 && a->lambda[i] > a->s[i] ? HELD : FREE;
         if (a->any_soft && state[i] == HELD && a->soft[i] > 0 && a->e[i] > a->nu[i]) state[i] = VIOLATED;
     }
+    // Of the two sides of an equality, which both press, the one that presses more.
+    for (int k = 0; k <= N; k++) {
+        const int rows = k < N ? NG : NGT;
+        for (int low = k * SIDES, high = low + rows; low < k * SIDES + rows; low++, high++)
+            if (state[low] != FREE && state[high] != FREE) state[a->lambda[low] < a->lambda[high] ? low : high] = FREE;
+    }
 }
 
 // Weights and shifts of the set, from the multipliers λ₀ in `lambda`.
@@ -66,7 +72,7 @@ static int correct_set(Sides *a, char *state, double tolerance, double dual_tole
 // The solved programme: z, multipliers, slacks and violations.
 static void take_solution(QP *q) {
     Sides *a = &q->sides;
-    for (int i = 0; i < SIDE_LANES; i++) a->ds[i] = a->dlambda[i] = a->de[i] = a->dnu[i] = 0;
+    sides_stay(a);
     qp_move(q, 1);
     for (int i = 0; i < ALL_SIDES; i++) {
         const int is_active = a->active[i] > 0, is_soft = is_active && a->soft[i] > 0;
@@ -82,17 +88,15 @@ static void take_solution(QP *q) {
 static int qp_solve_active_set(QP *q, const QPOptions *options) {
     Sides *a = &q->sides;
     char state[ALL_SIDES + 1];
-    double curvature = 1, gradient = 1, missed;
-    for (int k = 0; k < N; k++) {
-        for (int j = 0; j < NZ; j++) curvature = larger(curvature, q->stage[k].hessian[j * LZ + j]);
-        gradient = larger(gradient, max_abs(q->stage[k].gradient, NZ));
-    }
+    const double stiffness = STIFFNESS * larger(1, largest_hessian(q));
+    double gradient = 1, missed;
+    for (int k = 0; k < N; k++) gradient = larger(gradient, max_abs(q->stage[k].gradient, NZ));
     qp_start(q);
     guess_set(a, state);
     int allowed = WRONG_SIDES;
     for (int correction = 0; correction < CORRECTIONS; correction++) {
         if (now_ns() >= options->deadline_ns) return QP_DEADLINE;
-        weigh_set(a, state, STIFFNESS * curvature);
+        weigh_set(a, state, stiffness);
         if (qp_factor(q)) return QP_INDEFINITE;
         int wrong = 0;
         for (int polish = 0; polish < POLISHES && wrong == 0; polish++) {
@@ -103,7 +107,7 @@ static int qp_solve_active_set(QP *q, const QPOptions *options) {
                 take_solution(q);
                 return QP_SOLVED;
             }
-            if (wrong == 0) weigh_set(a, state, STIFFNESS * curvature);
+            if (wrong == 0) weigh_set(a, state, stiffness);
         }
         if (wrong == 0 || wrong > allowed) return QP_STALLED;
         allowed = wrong > 1 ? wrong - 1 : 1;

@@ -8,13 +8,13 @@
 // Source: Bertsekas, "Constrained Optimization and Lagrange Multiplier Methods", 1982; Birgin, Martínez, "Practical Augmented
 // Lagrangian Methods for Constrained Optimization", 2014, algorithm 4.1; Howell, Jackson, Manchester, "ALTRO", 2019.
 #pragma once
-#include "shooting_point.h"
+#include "control_limits.h"
 
 typedef struct {
     double lambda[ALL_SIDES + 1];  // estimates about which the Lagrangian is augmented
     double penalty;                // ρ; 0 before the first solve
     double missed;                 // how far the last estimates were off, see `next_estimates`,
-    double enough;                 // and how far they may be without a larger penalty
+    double enough;                 // and how far they may be without a larger penalty: below rounding it would only ever grow
 } Augmented;
 
 // ρ grows tenfold when an update of the estimates did not halve what the constraints miss, at most to here (relative to the first).
@@ -34,8 +34,7 @@ static inline SideTerm augmented_side(double gap, double lambda, double penalty,
     return (SideTerm){m, penalty * l2 / (penalty + l2), l1 * e + 0.5 * l2 * e * e + 0.5 * (m * m - lambda * lambda) / penalty};
 }
 
-// Hard bounds on one control are kept stage by stage (box_qp.h) and are not augmented.
-static inline int is_box(int row) { return row < NB && BOUND_ENTRY[row] < NU && SOFT_L1[row] < 0; }
+// Limits of controls (control_limits.h) are not augmented.
 static inline int is_augmented(const Sides *a, int k, int at, int row) { return a->active[at] && !(k < N && is_box(row)); }
 
 // The term of side i of stage k at a gap; nothing where the side is not augmented.

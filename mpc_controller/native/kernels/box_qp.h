@@ -11,8 +11,6 @@
 
 #define BOX_ITERATIONS 100
 
-static inline double between(double value, double lower, double upper) { return larger(lower, smaller(value, upper)); }
-
 // A control this close to a limit is at it: a Newton step that leaves it free would be bent at once.
 static inline double near(double lower, double upper) { return 1e-10 * smaller(1, upper - lower); }
 

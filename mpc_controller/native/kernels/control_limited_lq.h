@@ -17,7 +17,7 @@
 #include "regularization.h"
 
 typedef struct {
-    double lower[N][NU], upper[N][NU];
+    ControlBox room;                                                // limits of δu
     double z[N][LZ] ALIGNED, z_terminal[LX] ALIGNED;                // the point z̄
     double dz[N][LZ] ALIGNED, dz_terminal[LX] ALIGNED;              // the last sweep's step from it
     double smooth[N][LZ] ALIGNED, smooth_terminal[LX] ALIGNED;      // h + (H + ρI)z̄
@@ -33,106 +33,49 @@ typedef struct {
     int without_curvature;                                          // stages below this one lack their second derivatives
 } LimitedLQ;
 
-// Box of δu about the linearised iterate. 1 when the iterate is outside.
-static int find_limits(LimitedLQ *q, const Workspace *w) {
-    const Sides *a = &w->qp.sides;
+// A control that is outside of its limits by more than rounding.
+static int is_outside(const ControlBox *room, const double *u) {
     int outside = 0;
-    for (int k = 0; k < N; k++) {
-        for (int j = 0; j < NU; j++) q->lower[k][j] = -INFINITY, q->upper[k][j] = INFINITY;
-        for (int i = 0; i < NB; i++) {
-            if (!is_box(i)) continue;
-            const int j = BOUND_ENTRY[i], at = k * SIDES + i;
-            if (a->active[at]) q->lower[k][j] = larger(q->lower[k][j], -a->gap[at]);
-            if (a->active[at + NG]) q->upper[k][j] = smaller(q->upper[k][j], a->gap[at + NG]);
-        }
-        for (int j = 0; j < NU; j++) {
-            const double rounding = 1e-14 * (1 + fabs(w->u[k][j]));
-            outside |= q->lower[k][j] > rounding || q->upper[k][j] < -rounding;
-        }
+    for (int j = 0; j < CONTROLS; j++) {
+        const double rounding = 1e-14 * (1 + fabs(u[j]));
+        outside |= room->lower[j] > rounding || room->upper[j] < -rounding;
     }
     return outside;
 }
 
-// W (lower), destroyed, and Q_z → factor (columns of clamped controls zero), P and p of the stage, for the step d of its controls.
-// 1 when the block of the free controls is not positive definite.
-static int factor_free(Stage *s, double *W, const double *Qz, const double *d, const char *clamped) {
-    double p[LZ] ALIGNED;
-    memcpy(p, Qz, sizeof p);
-    gemv(NZ, NU, W, LZ, d, p);  // Q_x + Q_xu d in the entries of x
-    for (int i = 0; i < NX; i++) s->cost_gradient[i] = p[NU + i];
-    for (int j = 0; j < NU; j++) {
-        double *column = W + j * LZ;
-        if (clamped[j]) {
-            memset(column, 0, LZ * sizeof *column);
-            continue;
-        }
-        const double pivot = column[j];
-        if (!(pivot > 0)) return 1;
-        const double scale = 1 / sqrt(pivot);
-        for (int i = 0; i < LZ; i++) column[i] *= scale;
-        for (int c = j + 1; c < NZ; c++) {
-            const double entry = column[c];
-            for (int v = c / LANES; v < LZ / LANES; v++)
-                store(W + c * LZ + v * LANES, load(W + c * LZ + v * LANES) - load(column + v * LANES) * entry);
-        }
-    }
-    memcpy(s->factor, W, sizeof s->factor);
-    for (int j = 0; j < NX; j++)
-        for (int i = j; i < NX; i++) s->cost_to_go[j * LX + i] = s->cost_to_go[i * LX + j] = W[(NU + j) * LZ + NU + i];
-    return 0;
-}
-
 // Box of a stage's step from z̄.
 static void box_about(const LimitedLQ *q, int k, double *lower, double *upper) {
-    for (int j = 0; j < NU; j++) lower[j] = q->lower[k][j] - q->z[k][j], upper[j] = q->upper[k][j] - q->z[k][j];
-}
-
-// W += Σ w c cᵀ over the stage's sides.
-static void add_side_weights(const Stage *s, const double *w, double *W) {
-    for (int i = 0; i < NB; i++) W[BOUND_ENTRY[i] * LZ + BOUND_ENTRY[i]] += w[i] + w[NG + i];
-    for (int i = 0; i < NC; i++) {
-        const double *c = s->general + i * LZ, weight = w[NB + i] + w[NG + NB + i];
-        for (int j = 0; weight > 0 && j < NZ; j++)
-            for (int v = j / LANES; v < LZ / LANES; v++) {
-                double *entries = W + j * LZ + v * LANES;
-                store(entries, load(entries) + load(c + v * LANES) * (weight * c[j]));
-            }
-    }
+    const double *least = q->room.lower + k * NU, *most = q->room.upper + k * NU;
+    for (int j = 0; j < NU; j++) lower[j] = least[j] - q->z[k][j], upper[j] = most[j] - q->z[k][j];
 }
 
 // Cost-to-go of the terminal stage.
 static void backward_terminal(const LimitedLQ *q, Terminal *t) {
-    const double *w = q->weight + N * SIDES;
-    memcpy(t->cost_to_go, t->hessian, sizeof t->cost_to_go);
-    for (int j = 0; j < NX; j++) t->cost_to_go[j * LX + j] += q->regularization.value;
-    for (int i = 0; i < NBT; i++) t->cost_to_go[BOUND_ENTRY_N[i] * LX + BOUND_ENTRY_N[i]] += w[i] + w[NGT + i];
-    for (int i = 0; i < NCT; i++) {
-        const double *c = t->general + i * LX, weight = w[NBT + i] + w[NGT + NBT + i];
-        for (int j = 0; j < NX; j++)
-            for (int m = 0; m < NX; m++) t->cost_to_go[j * LX + m] += weight * c[j] * c[m];
-    }
+    copy(t->cost_to_go, t->hessian, NX * LX);
+    for (int j = 0; j < NX; j++) add_at(t->cost_to_go + j * LX, j, q->regularization.value);
+    add_terminal_weights(t, q->weight + N * SIDES, t->cost_to_go);
 }
 
-// One stage on the way back: from the next stage's P and v = p + P gap to this one's P and p.
+// One stage on the way back: from the next stage's P and v = p + P gap to this one's P and p. 1 when the block of the free controls is
+// not positive definite.
 static int backward_stage(LimitedLQ *q, Stage *s, int k, const double *P, const double *v) {
-    double W[NZ * LZ] ALIGNED, T[NZ * LX] ALIGNED = {0};
-    double Qz[LZ] ALIGNED, d[NU], lower[NU], upper[NU];
+    double W[NZ * LZ] ALIGNED, T[NZ * LX] ALIGNED, Qz[LZ] ALIGNED, d[NU], lower[NU], upper[NU];
     char clamped[NU];
-    memcpy(W, s->hessian, sizeof W);
-    for (int j = 0; j < NZ; j++) W[j * LZ + j] += q->regularization.value;
-    add_side_weights(s, q->weight + k * SIDES, W);
-    gemm(NX, NX, NZ, P, LX, s->transition, LZ, 1, T, LX, 0);
-    gemm(NZ, NX, NZ, s->transition, LZ, T, 1, LX, W, LZ, 1);
-    memcpy(Qz, q->gradient[k], sizeof Qz);
+    copy(W, s->hessian, NZ * LZ);
+    if (q->regularization.value > 0)
+        for (int j = 0; j < NZ; j++) add_at(W + j * LZ, j, q->regularization.value);
+    add_stage_weights(s, q->weight + k * SIDES, W);
+    riccati_control_columns(s, P, T, W);
+    copy(Qz, q->gradient[k], LZ);
     gemv(NZ, NX, s->transition, LZ, v, Qz);
-    memcpy(q->quadratic[k], W, sizeof q->quadratic[k]);
+    copy(q->quadratic[k], W, NU * LZ);
     memcpy(q->linear[k], Qz, sizeof q->linear[k]);
-    if (q->keeps_held) {
-        memcpy(clamped, q->held[k], sizeof clamped);
-        return box_newton_step(W, Qz, clamped, d) || factor_free(s, W, Qz, d, clamped);
-    }
     box_about(q, k, lower, upper);
-    return box_qp(W, Qz, lower, upper, d, clamped) || factor_free(s, W, Qz, d, clamped);
+    if (q->keeps_held) memcpy(clamped, q->held[k], sizeof clamped);
+    if (q->keeps_held ? box_newton_step(W, Qz, clamped, d) : box_qp(W, Qz, lower, upper, d, clamped)) return 1;
+    gemv(NZ, NU, W, LZ, d, Qz);  // Q_x + Q_xu d in the entries of x
+    for (int i = 0; i < LX / LANES; i++) store(s->cost_gradient + i * LANES, states_of(Qz, i));
+    return riccati_eliminate(s, clamped, T, W);
 }
 
 // The way back. 1 where the block of the free controls is not positive definite.
@@ -145,7 +88,7 @@ static int sweep_back(LimitedLQ *q, Workspace *w, const Inputs *in) {
     for (int k = N - 1; k >= 0; k--) {
         Stage *s = &w->qp.stage[k];
         double v[LX] ALIGNED;
-        memcpy(v, p, sizeof v);
+        copy(v, p, LX);
         gemv(NX, NX, P, LX, q->gap[k], v);
         if (k < q->without_curvature) add_curvature(w, in, k, v), q->without_curvature = k;
         if (backward_stage(q, s, k, P, v)) return 1;
@@ -154,24 +97,37 @@ static int sweep_back(LimitedLQ *q, Workspace *w, const Inputs *in) {
     return 0;
 }
 
+// Σ over the entries of x of a column over z.
+static double dot_states(const double *over_z, const double *x) {
+    vec sum = splat(0);
+    for (int v = 0; v < LX / LANES; v++) sum += states_of(over_z, v) * load(x + v * LANES);
+    return sum_of(sum);
+}
+
 // The way forward: the step dz, with a part of what it has at δx = 0.
 static void sweep_forward(LimitedLQ *q, const QP *p, double part) {
-    memset(q->dz[0], 0, sizeof q->dz[0]);
+    double x[LX] ALIGNED, next[LX] ALIGNED;
+    clear(x, LX);
     for (int k = 0; k < N; k++) {
         const Stage *s = &p->stage[k];
-        double *z = q->dz[k], *next = k + 1 < N ? q->dz[k + 1] + NU : q->dz_terminal;
-        double linear[NU], lower[NU], upper[NU];
+        double *z = q->dz[k], linear[NU], lower[NU], upper[NU];
         char clamped[NU];
-        for (int j = 0; j < NU; j++) z[j] = 0;
-        for (int j = 0; j < NU; j++) linear[j] = part * q->linear[k][j] + column_dot(NZ, q->quadratic[k] + j * LZ, z);
+        for (int j = 0; j < NU; j++) linear[j] = part * q->linear[k][j] + dot_states(q->quadratic[k] + j * LZ, x);
         box_about(q, k, lower, upper);
         if (q->keeps_held) {
             box_newton_step(q->quadratic[k], linear, q->held[k], z);
             for (int j = 0; j < NU; j++) z[j] = between(z[j], lower[j], upper[j]);
-        } else box_qp(q->quadratic[k], linear, lower, upper, z, clamped);
-        for (int i = 0; i < NX; i++) next[i] = q->gap[k][i] + column_dot(NZ, s->transition + i * LZ, z);
+        } else {
+            box_qp(q->quadratic[k], linear, lower, upper, z, clamped);
+        }
+        memcpy(z + NU, x, NX * sizeof *x);
         stage_rows(s, z, q->side_step + k * SIDES);
+        copy(next, q->gap[k], LX);
+        gemv(NX, NX, s->forward_map + NU * LX, LX, x, next);
+        gemv(NX, NU, s->forward_map, LX, z, next);
+        copy(x, next, LX);
     }
+    copy(q->dz_terminal, x, LX);
     terminal_rows(&p->terminal, q->dz_terminal, q->side_step + N * SIDES);
 }
 
@@ -185,10 +141,10 @@ static void press_sides(LimitedLQ *q, const QP *p, const Augmented *l) {
             q->pressing[at] = term.multiplier, q->weight[at] = term.weight;
         }
         if (k == N) continue;
-        memcpy(q->gradient[k], q->smooth[k], sizeof q->gradient[k]);
+        copy(q->gradient[k], q->smooth[k], LZ);
         add_stage_sides(&p->stage[k], q->pressing + k * SIDES, q->gradient[k]);
     }
-    memcpy(q->gradient_terminal, q->smooth_terminal, sizeof q->gradient_terminal);
+    copy(q->gradient_terminal, q->smooth_terminal, LX);
     add_terminal_sides(&p->terminal, q->pressing + N * SIDES, q->gradient_terminal);
 }
 
@@ -197,10 +153,10 @@ static void start_at_zero(LimitedLQ *q, const QP *p, const Augmented *l) {
     memset(q->z, 0, sizeof q->z);
     memset(q->z_terminal, 0, sizeof q->z_terminal);
     for (int k = 0; k < N; k++) {
-        memcpy(q->smooth[k], p->stage[k].gradient, sizeof q->smooth[k]);
-        memcpy(q->gap[k], p->stage[k].defect, sizeof q->gap[k]);
+        copy(q->smooth[k], p->stage[k].gradient, LZ);
+        copy(q->gap[k], p->stage[k].defect, LX);
     }
-    memcpy(q->smooth_terminal, p->terminal.gradient, sizeof q->smooth_terminal);
+    copy(q->smooth_terminal, p->terminal.gradient, LX);
     memcpy(q->side_gap, p->sides.gap, sizeof q->side_gap);
     press_sides(q, p, l);
 }
@@ -229,30 +185,40 @@ static double best_along(const LimitedLQ *q, const QP *p, const Augmented *l, do
     return low;
 }
 
+// sum += a ⊙ b, over whole vectors.
+INLINE void add_products(int n, const double *a, const double *b, vec *sum) {
+    for (int v = 0; v < n; v += LANES) *sum += load(a + v) * load(b + v);
+}
+
+// a += α b, over whole vectors.
+INLINE void add_scaled(int n, double *a, double alpha, const double *b) {
+    for (int v = 0; v < n; v += LANES) store(a + v, load(a + v) + load(b + v) * alpha);
+}
+
 // z̄ += α dz to the objective's minimum along it; the whole step in the `first` sweep, as the next one finds the right controls at
 // their limits sooner from there, and gaps are closed. Gives α.
 static double move_along(LimitedLQ *q, const QP *p, const Augmented *l, int first) {
-    double Hdz[N][LZ] ALIGNED, Hdz_terminal[LX] ALIGNED, slope = 0, curvature = 0;
+    double Hdz[N][LZ] ALIGNED, Hdz_terminal[LX] ALIGNED;
+    const double rho = q->regularization.value;
+    vec slope = splat(0), curvature = splat(0);
     for (int k = 0; k < N; k++) {
-        for (int j = 0; j < LZ; j++) Hdz[k][j] = q->regularization.value * q->dz[k][j];
+        for (int v = 0; v < LZ; v += LANES) store(Hdz[k] + v, load(q->dz[k] + v) * rho);
         gemv(NZ, NZ, p->stage[k].hessian, LZ, q->dz[k], Hdz[k]);
-        for (int j = 0; j < NZ; j++) curvature += Hdz[k][j] * q->dz[k][j], slope += q->smooth[k][j] * q->dz[k][j];
+        add_products(LZ, q->dz[k], Hdz[k], &curvature);
+        add_products(LZ, q->dz[k], q->smooth[k], &slope);
     }
-    for (int j = 0; j < LX; j++) Hdz_terminal[j] = q->regularization.value * q->dz_terminal[j];
+    for (int v = 0; v < LX; v += LANES) store(Hdz_terminal + v, load(q->dz_terminal + v) * rho);
     gemv(NX, NX, p->terminal.hessian, LX, q->dz_terminal, Hdz_terminal);
-    for (int j = 0; j < NX; j++) {
-        curvature += Hdz_terminal[j] * q->dz_terminal[j];
-        slope += q->smooth_terminal[j] * q->dz_terminal[j];
-    }
-    const double alpha = first ? 1 : best_along(q, p, l, slope, curvature);
+    add_products(LX, q->dz_terminal, Hdz_terminal, &curvature);
+    add_products(LX, q->dz_terminal, q->smooth_terminal, &slope);
+    const double alpha = first ? 1 : best_along(q, p, l, sum_of(slope), sum_of(curvature));
     for (int k = 0; k < N; k++) {
-        for (int j = 0; j < NZ; j++) q->z[k][j] += alpha * q->dz[k][j], q->smooth[k][j] += alpha * Hdz[k][j];
-        for (int i = 0; i < NX; i++) q->gap[k][i] *= 1 - alpha;
+        add_scaled(LZ, q->z[k], alpha, q->dz[k]);
+        add_scaled(LZ, q->smooth[k], alpha, Hdz[k]);
+        for (int v = 0; v < LX; v += LANES) store(q->gap[k] + v, load(q->gap[k] + v) * (1 - alpha));
     }
-    for (int i = 0; i < NX; i++) {
-        q->z_terminal[i] += alpha * q->dz_terminal[i];
-        q->smooth_terminal[i] += alpha * Hdz_terminal[i];
-    }
+    add_scaled(LX, q->z_terminal, alpha, q->dz_terminal);
+    add_scaled(LX, q->smooth_terminal, alpha, Hdz_terminal);
     for (int i = 0; i < ALL_SIDES; i++) q->side_gap[i] += alpha * q->side_step[i];
     press_sides(q, p, l);
     return alpha;
@@ -261,18 +227,19 @@ static double move_along(LimitedLQ *q, const QP *p, const Augmented *l, int firs
 // Derivatives by δu through the dynamics at z̄, and which of them a limit holds; the largest of the others.
 static double reduced_gradient(LimitedLQ *q, const Stage *stage) {
     double pi[LX] ALIGNED, left = 0;
-    memcpy(pi, q->gradient_terminal, sizeof pi);
+    copy(pi, q->gradient_terminal, LX);
     for (int k = N - 1; k >= 0; k--) {
         double h[LZ] ALIGNED;
-        memcpy(h, q->gradient[k], sizeof h);
+        const double *least = q->room.lower + k * NU, *most = q->room.upper + k * NU;
+        copy(h, q->gradient[k], LZ);
         gemv(NZ, NX, stage[k].transition, LZ, pi, h);
         for (int j = 0; j < NU; j++) {
             q->reduced[k][j] = h[j];
-            const double limit = h[j] > 0 ? q->lower[k][j] : q->upper[k][j];
-            q->held[k][j] = fabs(q->z[k][j] - limit) <= near(q->lower[k][j], q->upper[k][j]);
+            const double limit = h[j] > 0 ? least[j] : most[j];
+            q->held[k][j] = fabs(q->z[k][j] - limit) <= near(least[j], most[j]);
             if (!q->held[k][j]) left = larger(left, fabs(h[j]));
         }
-        for (int i = 0; i < NX; i++) pi[i] = h[NU + i];
+        for (int v = 0; v < LX / LANES; v++) store(pi + v * LANES, states_of(h, v));
     }
     return left;
 }

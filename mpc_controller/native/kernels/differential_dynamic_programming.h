@@ -45,42 +45,33 @@ typedef struct {
 #define PINNED 1e-2
 #define MOST_STUCK 3
 
-// A control this close to its limit, in units of the room between the limits, is at it.
-#define AT_LIMIT 1e-9
-
 // Roll the dynamics out from x₀ about the step, u = ū + α δu + K (x ⊟ x̄ − α δx) within the limits, keeping the part 1 − α of every
 // gap, into the trial. Gives its cost.
 static double forward_pass(Memory *m, const Inputs *in, double alpha) {
     Workspace *w = &m->workspace;
     const LimitedLQ *q = &m->lq;
-    double z[LZ] ALIGNED = {0}, moved[LX], value, cost = 0;
+    double off[LX] ALIGNED = {0}, moved[LX] ALIGNED = {0}, cost = 0;  // x ⊟ x̄ − α δx, x⁺ ⊟ x̄⁺
     memcpy(w->trial_x[0], w->x[0], sizeof w->x[0]);
     for (int k = 0; k < N; k++) {
         const Stage *s = &w->qp.stage[k];
-        const double *next = k + 1 < N ? q->z[k + 1] + NU : q->z_terminal;
-        for (int j = 0; j < NU; j++) z[j] = 0;
+        double *u = w->trial_u[k], feedback[NU];
         for (int j = NU - 1; j >= 0; j--) {
             const double *column = s->factor + j * LZ;
-            if (column[j] > 0) z[j] = -column_dot(NZ, column, z) / column[j];
+            double sum = dot_states(column, off);
+            for (int i = j + 1; i < NU; i++) sum += column[i] * feedback[i];
+            feedback[j] = column[j] > 0 ? -sum / column[j] : 0;
+            u[j] = w->u[k][j] + between(alpha * q->z[k][j] + feedback[j], q->room.lower[k * NU + j], q->room.upper[k * NU + j]);
         }
-        for (int j = 0; j < NU; j++)
-            w->trial_u[k][j] = w->u[k][j] + between(alpha * q->z[k][j] + z[j], q->lower[k][j], q->upper[k][j]);
-        w->arg[0] = w->trial_x[k], w->arg[1] = w->trial_u[k], w->arg[2] = w->x[k + 1];
-        w->arg[3] = in->p, w->arg[4] = in->reference + k * NR, w->arg[5] = in->grid + k;
-        w->res[0] = moved, w->res[1] = &value, w->res[2] = m->trial_g + k * NG;
-        ocp_path_value(w->arg, w->res, 0, w->work, 0);
-        cost += value;
-        for (int i = 0; i < NX; i++) {
-            moved[i] -= (1 - alpha) * s->defect[i];
-            z[NU + i] = moved[i] - alpha * next[i];
+        cost += stage_value(w, in, k, w->trial_x[k], u, w->x[k + 1], moved, m->trial_g + k * NG);
+        for (int v = 0; v < LX / LANES; v++) {
+            const vec kept = load(moved + v * LANES) - load(s->defect + v * LANES) * (1 - alpha);
+            const vec planned = k + 1 < N ? states_of(q->z[k + 1], v) : load(q->z_terminal + v * LANES);
+            store(moved + v * LANES, kept);
+            store(off + v * LANES, kept - planned * alpha);
         }
-        w->arg[0] = w->x[k + 1], w->arg[1] = moved, w->res[0] = w->trial_x[k + 1];
-        ocp_plus(w->arg, w->res, 0, w->work, 0);
+        retract(w, w->x[k + 1], moved, w->trial_x[k + 1]);
     }
-    w->arg[0] = w->trial_x[N], w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
-    w->res[0] = &value, w->res[1] = m->trial_g + N * NG;
-    ocp_terminal_value(w->arg, w->res, 0, w->work, 0);
-    return cost + value;
+    return cost + terminal_value(w, in, w->trial_x[N], m->trial_g + N * NG);
 }
 
 // Derivative of the augmented objective along the step.
@@ -125,11 +116,12 @@ static double line_search(Memory *m, const Inputs *in, double objective, double 
     return 0;
 }
 
-// Linearise the iterate, with the sides' multipliers there. Gives the augmented objective.
+// Linearise the iterate, with the sides' multipliers and the controls' room there. Gives the augmented objective.
 static double expand(Memory *m, const Inputs *in, int second_order, double *cost) {
     Workspace *w = &m->workspace;
     *cost = linearize(w, in);
     const double objective = *cost + augment(&w->qp.sides, &m->augmented, w->g, 0, 1);
+    control_room(&w->qp.sides, &m->lq.room);
     m->lq.without_curvature = second_order ? N + 1 : 0;
     return objective;
 }
@@ -140,34 +132,20 @@ static double expand_first(Memory *m, const Inputs *in, const Options *o, double
     Workspace *w = &m->workspace;
     LimitedLQ *q = &m->lq;
     const double objective = expand(m, in, o->second_order > 0, cost);
-    if (!find_limits(&m->lq, &m->workspace) && !o->single_shooting) return objective;
+    if (!is_outside(&q->room, (const double *)w->u) && !o->single_shooting) return objective;
     for (int k = 0; k < N; k++)
         for (int j = 0; j < NU; j++) {
-            w->u[k][j] += between(0, q->lower[k][j], q->upper[k][j]);
-            q->lower[k][j] = q->upper[k][j] = 0;
+            double *lower = &q->room.lower[k * NU + j], *upper = &q->room.upper[k * NU + j];
+            w->u[k][j] += between(0, *lower, *upper);
+            *lower = *upper = 0;
         }
     if (o->single_shooting) {
         start_at_zero(q, &w->qp, &m->augmented);
-        for (int k = 0; k < N; k++) memset(w->qp.stage[k].factor, 0, sizeof w->qp.stage[k].factor);
+        for (int k = 0; k < N; k++) clear(w->qp.stage[k].factor, NU * LZ);
         forward_pass(m, in, 1);
         memcpy(w->x, w->trial_x, sizeof w->x);
     }
-    const double again = expand(m, in, o->second_order > 0, cost);
-    find_limits(&m->lq, &m->workspace);
-    return again;
-}
-
-// Multipliers of the limits of stage k from the gradient h by u, for controls at a limit; the largest entry that is left.
-static double press_limits(Sides *a, int k, double *h) {
-    for (int i = 0; i < NB; i++) {
-        if (!is_box(i)) continue;
-        a->lambda[k * SIDES + i] = a->lambda[k * SIDES + NG + i] = 0;
-        const int j = BOUND_ENTRY[i], side = k * SIDES + i + (h[j] > 0 ? 0 : NG);
-        if (!a->active[side] || a->gap[side] > AT_LIMIT * a->room[side]) continue;
-        a->lambda[side] = fabs(h[j]);
-        h[j] = 0;
-    }
-    return max_abs(h, NU);
+    return expand(m, in, o->second_order > 0, cost);
 }
 
 // The gradient of a stage with what its augmented sides press.
@@ -188,15 +166,16 @@ static void judge(Workspace *w, double cost, Info *info) {
     for (int k = 0; k < N; k++) merit.dynamics = larger(merit.dynamics, max_abs(q->stage[k].defect, NX));
     report(&merit, info);
     info->stationarity = 0;
-    memcpy(q->pi[N], q->terminal.gradient, sizeof q->pi[N]);
+    copy(q->pi[N], q->terminal.gradient, LX);
     add_terminal_sides(&q->terminal, q->sides.lambda + N * SIDES, q->pi[N]);
     for (int k = N - 1; k >= 0; k--) {
         double h[LZ] ALIGNED;
-        memcpy(h, q->stage[k].gradient, sizeof h);
+        char pressed[NU];
+        copy(h, q->stage[k].gradient, LZ);
         add_augmented(&q->stage[k], q->sides.lambda + k * SIDES, h);
         gemv(NZ, NX, q->stage[k].transition, LZ, q->pi[k + 1], h);
-        for (int i = 0; i < NX; i++) q->pi[k][i] = h[NU + i];
-        info->stationarity = larger(info->stationarity, press_limits(&q->sides, k, h));
+        for (int v = 0; v < LX / LANES; v++) store(q->pi[k] + v * LANES, states_of(h, v));
+        info->stationarity = larger(info->stationarity, press_limits(&q->sides, k, h, pressed));
     }
     info->complementarity = complementarity(&q->sides);
 }
@@ -225,11 +204,6 @@ static double take_step(Memory *m, const Inputs *in, const Options *o, double ob
     return 0;
 }
 
-static void accept(Workspace *w) {
-    memcpy(w->x, w->trial_x, sizeof w->x);
-    memcpy(w->u, w->trial_u, sizeof w->u);
-}
-
 // Multipliers of the limits that hold a control in the linear-quadratic problem's solution.
 static void press_held(Sides *a, const LimitedLQ *q) {
     for (int k = 0; k < N; k++)
@@ -253,7 +227,7 @@ static int real_time_iteration(Memory *m, const Inputs *in, const Options *o, In
     const double alpha = take_step(m, in, o, objective, info->stationarity, &cost);
     info->sweeps = w->qp.sweeps;
     if (alpha == 0) return now_ns() >= in->deadline_ns ? DEADLINE : DIVERGED;
-    accept(w);
+    take_trial(w);
     info->iterations = 1;
     Merit merit = {.cost = cost, .dynamics = (1 - alpha) * info->dynamics, .worst_stage = -1, .worst_row = -1};
     move_gaps(a, m->trial_g, w->g);
@@ -308,9 +282,8 @@ static int to_convergence(Memory *m, const Inputs *in, const Options *o, Info *i
             continue;
         }
         stuck = 0, iteration++;
-        accept(w);
+        take_trial(w);
         objective = expand(m, in, o->second_order > 0, &cost);
-        find_limits(&m->lq, &m->workspace);
     }
 }
 

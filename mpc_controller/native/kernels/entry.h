@@ -5,6 +5,7 @@
 //     feedback             gains and multipliers of the last plan
 #pragma once
 #include "shooting_point.h"
+#include <float.h>
 
 // All that one call takes and gives. x0 (NXA), p (NP), reference (N+1, NR), grid (N); X (N+1, NXA) and U (N, NU) hold the guess
 // and then the result: of a deadline the last iterate, of another failure the guess. K (N, NU, NX) and multipliers
@@ -41,10 +42,17 @@ static int has_reversed_bounds(const double *p, Info *info) {
     return 0;
 }
 
-static int any_nan(const double *a, int n) {
-    int found = 0;
-    for (int i = 0; i < n; i++) found |= a[i] != a[i];
-    return found;
+static int all_finite(const double *a, int n) {
+    int finite = 1;
+    for (int i = 0; i < n; i++) finite &= fabs(a[i]) <= DBL_MAX;
+    return finite;
+}
+
+// Whether all parameters are numbers, and all but bounds finite.
+static int are_parameters(const double *p) {
+    int right = 1;
+    for (int i = 0; i < NP; i++) right &= fabs(p[i]) <= (IS_BOUND[i] ? INFINITY : DBL_MAX);
+    return right;
 }
 
 // Check what was given, and start from the guess: with x₀ for its first state, unless the method goes from the one to the other.
@@ -56,10 +64,10 @@ static int begin(const Call *c, double *x0) {
 #ifndef EMBEDS_X0
     memcpy(w->x[0], x0, sizeof w->x[0]);
 #endif
-    int bad = any_nan(c->p, NP) || any_nan(c->reference, (N + 1) * NR) || any_nan(x0, NXA);
-    bad = bad || any_nan(&w->x[0][0], (N + 1) * NXA) || any_nan(&w->u[0][0], N * NU) || normalize(x0);
-    for (int k = 0; k <= N && !bad; k++) bad = normalize(w->x[k]);
-    if (bad) return NUMERICAL_FAILURE;
+    int good = are_parameters(c->p) && all_finite(c->reference, (N + 1) * NR) && all_finite(x0, NXA);
+    good = good && all_finite((const double *)w->x, (N + 1) * NXA) && all_finite((const double *)w->u, N * NU) && !normalize(x0);
+    for (int k = 0; k <= N && good; k++) good = !normalize(w->x[k]);
+    if (!good) return NUMERICAL_FAILURE;
     return has_reversed_bounds(c->p, c->info) ? INFEASIBLE : CONVERGED;
 }
 
@@ -87,22 +95,31 @@ long long memory_size(void) { return sizeof(Memory); }
 
 void forget(Memory *m) { memset(m, 0, sizeof *m); }
 
+// Whether what a solve gives can be followed.
+static int is_finite_plan(const Call *c) {
+    const Workspace *w = &c->memory->workspace;
+    return isfinite(c->info->cost) && all_finite((const double *)w->x, (N + 1) * NXA) && all_finite((const double *)w->u, N * NU) &&
+           all_finite(c->K, N * NU * NX) && all_finite(c->multipliers, N * NG + NGT);
+}
+
 // A failure wipes the memory of earlier solves.
 void solve(const Call *c) {
     const Workspace *w = &c->memory->workspace;
     *c->info = (Info){.cost = INFINITY, .stationarity = INFINITY, .dynamics = INFINITY, .inequality = INFINITY,
                       .complementarity = INFINITY, .worst_stage = -1, .worst_row = -1};
-    const int status = run(c);
+    int status = run(c);
+    int usable = status == CONVERGED || status == ITERATION_LIMIT;
+    if (usable) {
+        feedback(c->memory, c->K, c->multipliers);
+        usable = is_finite_plan(c);
+        if (!usable) status = NUMERICAL_FAILURE;
+    }
     c->info->status = status;
-    const int usable = status == CONVERGED || status == ITERATION_LIMIT;
     if (usable || status == DEADLINE) {
         memcpy(c->X, w->x, sizeof w->x);
         memcpy(c->U, w->u, sizeof w->u);
     }
-    if (usable) {
-        feedback(c->memory, c->K, c->multipliers);
-        return;
-    }
+    if (usable) return;
     memset(c->K, 0, N * NU * NX * sizeof(double));
     memset(c->multipliers, 0, (N * NG + NGT) * sizeof(double));
     forget(c->memory);

@@ -178,7 +178,7 @@ static int descend(Workspace *w, const Inputs *in, const DescentOptions *o, Desc
         return 0;
     }
     if (o->step == LBFGS && d->pairs) {
-        lbfgs_direction(d, &w->u[0][0]);
+        lbfgs_direction(d, (const double *)w->u);
         if (!backtrack(w, in, d, smaller(1, longest(d)), LBFGS_TRIES, value, now)) return 0;
     }
     d->pairs = 0;
@@ -212,13 +212,14 @@ static void prepare_descent(const Workspace *w, const DescentOptions *o, Descent
         if (a->active[i] && a->gap[i] < 0) square += a->gap[i] * a->gap[i];
     d->augmented.penalty = 10 * larger(1, fabs(now->cost)) / larger(1, 0.5 * square);
     d->augmented.missed = INFINITY;
+    d->augmented.enough = 0.1 * o->tolerance;
 }
 
 // Roll the guess's controls out, clipped to their boxes. CONVERGED when they can be descended from, else the status to end with.
 static int start_descent(Workspace *w, const Inputs *in, const DescentOptions *o, Descent *d, Merit *now, Info *info) {
     *now = roll_out(w, in, w->x, (const double(*)[NU])w->u);
     report(now, info);
-    if (control_box(&w->qp.sides, &w->u[0][0], &d->box)) return INFEASIBLE;
+    if (control_box(&w->qp.sides, (const double *)w->u, &d->box)) return INFEASIBLE;
     for (int k = 0; k < N; k++) clip(&d->box, k, w->u[k]);
     *now = roll_out(w, in, w->x, (const double(*)[NU])w->u);
     prepare_descent(w, o, d, now);
@@ -235,14 +236,6 @@ static int advance(Workspace *w, const Inputs *in, const DescentOptions *o, Desc
     }
     take_trial(w);
     return 0;
-}
-
-// The next estimates of the multipliers, and a larger penalty where they gain too little.
-static void update_estimates(Descent *d, const Sides *a, double tolerance) {
-    const double missed = next_estimates(&d->augmented, a);
-    if (missed > larger(ENOUGH_PROGRESS * d->augmented.missed, 0.1 * tolerance)) d->augmented.penalty *= PENALTY_GROWTH;
-    d->augmented.missed = missed;
-    restart(d);
 }
 
 // Descend from the iterate to a KKT point, at most `max_iterations` steps. A real-time iteration updates its estimates at its end,
@@ -265,10 +258,11 @@ static int first_order(Workspace *w, const Inputs *in, const DescentOptions *o, 
             return ITERATION_LIMIT;
         }
         if (now_ns() >= in->deadline_ns) return DEADLINE;
-        if (since > 0 && o->step == LBFGS) remember(d, &w->u[0][0]);
+        if (since > 0 && o->step == LBFGS) remember(d, (const double *)w->u);
         if (iteration == 0) inner = info->stationarity;
         if (outer && (stuck || since >= INNER_ITERATIONS || info->stationarity <= inner)) {
-            update_estimates(d, &w->qp.sides, o->tolerance);
+            update_augmented(&d->augmented, &w->qp.sides);
+            restart(d);
             if (d->augmented.penalty > largest_penalty) return now.inequality > o->tolerance ? INFEASIBLE : ITERATION_LIMIT;
             inner = larger(0.5 * o->tolerance * dual_scale(&w->qp), 0.1 * inner);
             stuck = 0, since = -1;

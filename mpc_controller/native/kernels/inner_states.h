@@ -14,9 +14,9 @@
 
 typedef struct {
     double w[N][INNER], trial[N][INNER];
-    double response[N][INNER * LZ] __attribute__((aligned(64)));  // G_w⁻¹ [G_u G_x], row-major
+    double response[N][INNER * LZ] ALIGNED;  // G_w⁻¹ [G_u G_x], row-major
     double shift[N][INNER];                                       // G_w⁻¹ G
-    double system[INNER * LW] __attribute__((aligned(64)));
+    double system[INNER * LW] ALIGNED;
     double entries[SYSTEM_ENTRIES];                               // those of the system that are not zero, as generated
     double gap_w[NXA * NX];                                       // ∂(w_end ⊟ x⁺)/∂w_end, row-major
 } Inner;

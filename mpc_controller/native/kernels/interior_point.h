@@ -49,6 +49,14 @@ static long long now_ns(void) {
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+// The largest entry on the diagonals of the stages' Hessians.
+static double largest_hessian(const QP *q) {
+    double largest = 0;
+    for (int k = 0; k < N; k++)
+        for (int j = 0; j < NZ; j++) largest = larger(largest, q->stage[k].hessian[j * LZ + j]);
+    return largest;
+}
+
 static void all_rows(const QP *q, const double (*z)[LZ], const double *z_terminal, double *out) {
     for (int k = 0; k < N; k++) stage_rows(&q->stage[k], z[k], out + k * SIDES);
     terminal_rows(&q->terminal, z_terminal, out + N * SIDES);
@@ -57,35 +65,17 @@ static void all_rows(const QP *q, const double (*z)[LZ], const double *z_termina
 // One factorisation of the horizon with the sides' weights in the Hessians.
 static int qp_factor(QP *q) {
     Terminal *t = &q->terminal;
-    const double *w = q->sides.weight + N * SIDES;
-    double P[NX * LX] __attribute__((aligned(64)));
-    memcpy(P, t->hessian, sizeof P);
-    for (int j = 0; j < NX; j++) P[j * LX + j] += q->regularization;
-    for (int i = 0; i < NBT; i++) P[BOUND_ENTRY_N[i] * LX + BOUND_ENTRY_N[i]] += w[i] + w[NGT + i];
-    for (int i = 0; i < NCT; i++) {
-        const double *c = t->general + i * LX;
-        for (int j = 0; j < NX; j++)
-            for (int m = 0; m < NX; m++) P[j * LX + m] += (w[NBT + i] + w[NGT + NBT + i]) * c[j] * c[m];
-    }
-    memcpy(t->cost_to_go, P, sizeof P);
+    copy(t->cost_to_go, t->hessian, NX * LX);
+    for (int j = 0; j < NX; j++) add_at(t->cost_to_go + j * LX, j, q->regularization);
+    add_terminal_weights(t, q->sides.weight + N * SIDES, t->cost_to_go);
     const double *next = t->cost_to_go;
     for (int k = N - 1; k >= 0; k--) {
         Stage *s = &q->stage[k];
-        double W[NZ * LZ] __attribute__((aligned(64)));
-        w = q->sides.weight + k * SIDES;
+        double W[NZ * LZ] ALIGNED;
         copy(W, s->hessian, NZ * LZ);
         if (q->regularization > 0)
             for (int j = 0; j < NZ; j++) add_at(W + j * LZ, j, q->regularization);
-        for (int i = 0; i < NB; i++) add_at(W + BOUND_ENTRY[i] * LZ, BOUND_ENTRY[i], w[i] + w[NG + i]);
-        for (int i = 0; i < NC; i++) {
-            const double *c = s->general + i * LZ;
-            const double weight = w[NB + i] + w[NG + NB + i];
-            if (weight > 0)
-                for (int j = 0; j < NZ; j++)
-                    for (int v = j / LANES; v < LZ / LANES; v++)
-                        store(W + j * LZ + v * LANES,
-                              load(W + j * LZ + v * LANES) + load(c + v * LANES) * (weight * c[j]));
-        }
+        add_stage_weights(s, q->sides.weight + k * SIDES, W);
         if (riccati_factor_stage(s, next, W)) return 1;
         next = s->cost_to_go;
     }
@@ -96,9 +86,9 @@ static int qp_factor(QP *q) {
 // Δz for the current residuals and the sides' shifts.
 static void qp_solve_linear(QP *q) {
     Terminal *t = &q->terminal;
-    memcpy(t->cost_gradient, q->slope_terminal, sizeof t->cost_gradient);
+    copy(t->cost_gradient, q->slope_terminal, LX);
     add_terminal_sides(t, q->sides.shift + N * SIDES, t->cost_gradient);
-    copy(q->modified[0], q->slope[0], N * LZ);
+    copy((double *)q->modified, (const double *)q->slope, N * LZ);
     for (int k = 0; k < N; k++) add_stage_sides(&q->stage[k], q->sides.shift + k * SIDES, q->modified[k]);
     riccati_backward(q->stage, t, (const double(*)[LZ])q->modified, q->open);
     for (int v = 0; v < LX; v += LANES) store(q->dx[0] + v, load(q->initial + v) * q->open);
@@ -143,7 +133,7 @@ static void qp_move(QP *q, double alpha) {
 static double qp_adjoint(QP *q, int at_solution) {
     double left = 0;
     const Terminal *t = &q->terminal;
-    memcpy(q->pi[N], at_solution ? q->slope_terminal : t->gradient, sizeof q->pi[N]);
+    copy(q->pi[N], at_solution ? q->slope_terminal : t->gradient, LX);
     add_terminal_sides(t, q->sides.lambda + N * SIDES, q->pi[N]);
     for (int k = N - 1; k >= 0; k--) {
         double h[LZ] ALIGNED;
@@ -156,6 +146,7 @@ static double qp_adjoint(QP *q, int at_solution) {
     return left;
 }
 
+// At most so many iterations with the same μ, which lower the Lagrangian's gradient.
 #define REFINEMENTS 3
 
 // How far the primal residuals may be above the tolerance for a stalled programme to count as feasible after all.
@@ -166,8 +157,8 @@ static void qp_start(QP *q) {
     memset(q->z, 0, sizeof q->z);
     memset(q->z_terminal, 0, sizeof q->z_terminal);
     memset(q->sides.moved, 0, sizeof q->sides.moved);
-    for (int k = 0; k < N; k++) memcpy(q->slope[k], q->stage[k].gradient, sizeof q->slope[k]);
-    memcpy(q->slope_terminal, q->terminal.gradient, sizeof q->slope_terminal);
+    for (int k = 0; k < N; k++) copy(q->slope[k], q->stage[k].gradient, LZ);
+    copy(q->slope_terminal, q->terminal.gradient, LX);
     q->open = 1;
 }
 
@@ -179,17 +170,17 @@ static void qp_start(QP *q) {
 static void qp_roll_out(QP *q, double gap) {
     Sides *a = &q->sides;
     double largest = 0;
-    memset(q->dz, 0, sizeof q->dz);
     copy(q->dx[0], q->initial, LX);
     for (int k = 0; k < N; k++) {
-        memcpy(q->dz[k] + NU, q->dx[k], NX * sizeof(double));
         copy(q->dx[k + 1], q->stage[k].defect, LX);
-        for (int i = 0; i < NX; i++) q->dx[k + 1][i] += column_dot(NZ, q->stage[k].transition + i * LZ, q->dz[k]);
+        gemv(NX, NX, q->stage[k].forward_map + NU * LX, LX, q->dx[k], q->dx[k + 1]);
         largest = larger(largest, max_abs(q->dx[k + 1], NX));
     }
     if (!(largest <= FAR * gap)) return;
+    memset(q->dz, 0, sizeof q->dz);
+    for (int k = 0; k < N; k++) memcpy(q->dz[k] + NU, q->dx[k], NX * sizeof(double));
     all_rows(q, (const double(*)[LZ])q->dz, q->dx[N], a->step);
-    for (int i = 0; i < SIDE_LANES; i++) a->ds[i] = a->dlambda[i] = a->de[i] = a->dnu[i] = 0;
+    sides_stay(a);
     qp_move(q, 1);
 }
 

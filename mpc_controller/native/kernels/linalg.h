@@ -27,6 +27,7 @@ typedef long long mask __attribute__((vector_size(8 * LANES)));  // of compariso
 // One instruction each, unlike fmax and fmin, which the library must call for the sake of NaN. With a NaN the second is returned.
 static inline double larger(double a, double b) { return a > b ? a : b; }
 static inline double smaller(double a, double b) { return a < b ? a : b; }
+static inline double between(double value, double lower, double upper) { return larger(lower, smaller(value, upper)); }
 
 static inline vec load(const double *a) { return *(const vec *)a; }
 static inline void store(double *a, vec v) { *(vec *)a = v; }
@@ -47,6 +48,7 @@ INLINE void clear(double *to, int n) {
 #define ITSELF(i) i
 static inline vec positions(void) { return (vec){COUNTED(ITSELF)}; }
 
+// a[i] += value, as a whole vector for the same reason.
 INLINE void add_at(double *a, int i, double value) {
     double *block = a + i / LANES * LANES;
     store(block, load(block) + choose(positions() == splat(i % LANES), splat(value), splat(0)));

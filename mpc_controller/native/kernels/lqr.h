@@ -26,8 +26,7 @@ static int sweep(Memory *m) {
     if (regulate(w, m->gain)) return 1;
     qp_solve_linear(q);
     for (int k = 0; k <= N; k++) {
-        w->arg[0] = w->x[k], w->arg[1] = q->dx[k], w->res[0] = w->trial_x[k];
-        ocp_plus(w->arg, w->res, 0, w->work, 0);
+        retract(w, w->x[k], q->dx[k], w->trial_x[k]);
         if (k == N) break;
         for (int j = 0; j < NU; j++) w->trial_u[k][j] = w->u[k][j] + q->dz[k][j];
     }
@@ -41,7 +40,7 @@ static int plan(Memory *m, const Inputs *in, const Options *o, Info *info) {
     if (now_ns() >= in->deadline_ns) return DEADLINE;
     if (!isfinite(linearize(w, in))) return NUMERICAL_FAILURE;
     w->qp.sweeps = 0;
-    if (control_box(a, &w->u[0][0], &m->box)) {
+    if (control_box(a, (const double *)w->u, &m->box)) {
         const Merit merit = evaluate(w, in, (const double(*)[NXA])w->x, (const double(*)[NU])w->u);
         report(&merit, info);
         return INFEASIBLE;

@@ -45,7 +45,7 @@ static void prepare_phase(Memory *m, const Inputs *in) {
 }
 
 static int is_wild(const Workspace *w, const Merit *trial) {
-    return !(larger(trial->dynamics, trial->inequality) <= WILD * (1 + max_abs(&w->trial_x[0][0], (N + 1) * NXA)));
+    return !(larger(trial->dynamics, trial->inequality) <= WILD * (1 + max_abs((const double *)w->trial_x, (N + 1) * NXA)));
 }
 
 // One step from the guess, whole unless that is wild: its programme with δx₀ = x₀ ⊟ x̄₀.
@@ -74,13 +74,14 @@ static double elastic_price(const QP *q, double penalty, int strikes) {
     return larger(penalty, ELASTIC_PRICE * larger(1, gradient)) * (strikes > 0 ? 10 : 1);
 }
 
-// What the sides leave of the cost: Σ λ·gap where a side holds, of soft ones Σ |l1 + l2 e − λ| e where not, each as far as it is more
-// than a programme is solved to.
-static double duality_gap(const Sides *a, double solved) {
+// What the sides leave of the cost: Σ λ·gap where a side holds, of soft ones Σ |l1 + l2 e − λ| e where not, each as far as it is
+// more than a programme is solved to.
+static double duality_gap(const Sides *a, const Options *o) {
     double sum = 0;
     for (int i = 0; i < ALL_SIDES; i++) {
         if (!(a->active[i] > 0)) continue;
-        const double inside = larger(a->gap[i], 0), outside = larger(-a->gap[i], 0), least = solved * (1 + a->lambda[i]);
+        const double inside = larger(a->gap[i] - o->qp_tolerance, 0), outside = larger(-a->gap[i], 0);
+        const double least = o->qp_complementarity * (1 + a->lambda[i]);
         sum += larger(a->lambda[i] * inside - least, 0);
         if (a->soft[i] > 0) sum += larger(fabs(a->l1[i] + a->l2[i] * outside - a->lambda[i]) * outside - least, 0);
     }
@@ -105,7 +106,7 @@ static int to_convergence(Memory *m, const Inputs *in, const Options *o, const Q
         if (iteration > 0) {
             kkt(w, info);
             // Side by side small products may still add up: the cost is to be right to a tenth of the tolerance.
-            const double left = duality_gap(&w->qp.sides, o->qp_complementarity);
+            const double left = duality_gap(&w->qp.sides, o);
             const int is_tight = left <= 0.1 * o->tolerance * (1 + fabs(info->cost));
             if (is_tight && is_converged(&w->qp, info, o->tolerance)) return CONVERGED;
             if (iteration >= (int)o->max_iterations) return ITERATION_LIMIT;

@@ -8,6 +8,26 @@
 #define NEAR_ITERATIONS 15
 #define FAR_MU 1e4
 
+// How often more of the identity is tried where a Hessian is not positive definite (Levenberg-Marquardt), how little of it first, in
+// units of the largest entry, and how much more each time: the last is a hundred times that entry.
+#define ATTEMPTS 6
+#define FIRST_IDENTITY 1e-8
+#define MORE_IDENTITY 100
+
+static void add_identity(QP *q) {
+    q->regularization = larger(MORE_IDENTITY * q->regularization, FIRST_IDENTITY * larger(1, largest_hessian(q)));
+}
+
+// One Riccati factorisation with the sides' weights, and with as much of the identity as it takes. 1 when nothing helps.
+static int factor_safely(QP *q) {
+    q->regularization = 0;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (!qp_factor(q)) return 0;
+        add_identity(q);
+    }
+    return 1;
+}
+
 // Solve the programme by the interior-point method.
 static int qp_solve_inside(QP *q, const QPOptions *options) {
     QPOptions few = *options;
@@ -17,18 +37,15 @@ static int qp_solve_inside(QP *q, const QPOptions *options) {
 }
 
 // Solve the programme: from a solved neighbour's active set if there is one, else or if that fails from scratch; where the Hessian
-// is not positive definite, again with more and more of the identity (Levenberg-Marquardt).
+// is not positive definite, again with more and more of the identity.
 static int qp_solve_safely(QP *q, const QPOptions *options) {
     q->regularization = 0;
     int status = q->warm ? qp_solve_active_set(q, options) : QP_STALLED;
     if (status == QP_SOLVED || status == QP_DEADLINE) return status;
-    double largest = 1;
-    for (int k = 0; k < N; k++)
-        for (int j = 0; j < NZ; j++) largest = larger(largest, q->stage[k].hessian[j * LZ + j]);
-    for (int attempt = 0; attempt < 6; attempt++) {
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         status = qp_solve_inside(q, options);
         if (status != QP_INDEFINITE) break;
-        q->regularization = larger(100 * q->regularization, 1e-8 * largest);
+        add_identity(q);
     }
     q->warm = status == QP_SOLVED;
     return status;

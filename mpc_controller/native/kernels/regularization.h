@@ -13,16 +13,11 @@ typedef struct {
 #define LEAST_REGULARIZATION 1e-9
 #define MOST_REGULARIZATION 1e6
 
-static double largest_hessian(const QP *q) {
-    double largest = 1e-8;
-    for (int k = 0; k < N; k++)
-        for (int j = 0; j < NZ; j++) largest = larger(largest, q->stage[k].hessian[j * LZ + j]);
-    return largest;
-}
+static double regularization_unit(const QP *q) { return larger(1e-8, largest_hessian(q)); }
 
 // 1 when it is as large as makes sense.
 static int raise_regularization(Regularization *r, const QP *q) {
-    const double unit = largest_hessian(q);
+    const double unit = regularization_unit(q);
     r->growth = larger(REGULARIZATION_GROWTH, r->growth * REGULARIZATION_GROWTH);
     r->value = larger(LEAST_REGULARIZATION * unit, r->value * r->growth);
     return r->value > MOST_REGULARIZATION * unit;
@@ -31,5 +26,5 @@ static int raise_regularization(Regularization *r, const QP *q) {
 static void lower_regularization(Regularization *r, const QP *q) {
     r->growth = smaller(1.0 / REGULARIZATION_GROWTH, r->growth / REGULARIZATION_GROWTH);
     r->value *= r->growth;
-    if (r->value < LEAST_REGULARIZATION * largest_hessian(q)) r->value = 0;
+    if (r->value < LEAST_REGULARIZATION * regularization_unit(q)) r->value = 0;
 }

@@ -100,14 +100,23 @@ INLINE void gemm_lower(const double *transition, const double *T, const double *
     }
 }
 
-// W (lower, H of the stage on entry) → factor, feedback and P of one stage, and P_{k+1} b. 0, or 1 when the u block is not
-// positive definite.
-static int riccati_factor_stage(Stage *s, const double *next_cost, double *W) {
-    double T[NZ * LX] ALIGNED, minus[NU * LZ] ALIGNED;
+// T = P_{k+1} [B A] (NX, NZ), and the u columns of W (lower, H of the stage on entry).
+INLINE void riccati_control_columns(const Stage *s, const double *next_cost, double *T, double *W) {
     clear(T, NZ * LX);
     gemm(NX, NX, NZ, next_cost, LX, s->transition, LZ, 1, T, LX, 0);
     gemm(NZ, NX, NU, s->transition, LZ, T, 1, LX, W, LZ, 1);
+}
+
+// The rest of W → factor and P of one stage. The controls in `clamped`, if given, do not move: their columns of the factor are zero.
+// 0, or 1 when the u block of the others is not positive definite.
+INLINE int riccati_eliminate(Stage *s, const char *clamped, const double *T, double *W) {
+    double minus[NU * LZ] ALIGNED;
     for (int j = 0; j < NU; j++) {
+        if (clamped && clamped[j]) {
+            clear(W + j * LZ, LZ);
+            clear(minus + j * LZ, LZ);
+            continue;
+        }
         const double pivot = W[j * LZ + j];
         if (!(pivot > 0)) return 1;
         const double inverse = s->inverse_pivot[j] = 1 / pivot;
@@ -120,6 +129,15 @@ static int riccati_factor_stage(Stage *s, const double *next_cost, double *W) {
     gemm_lower(s->transition, T, minus, W);
     copy(s->factor, W, NU * LZ);
     riccati_cost_to_go(W, s->cost_to_go);
+    return 0;
+}
+
+// W (lower, H of the stage on entry) → factor, feedback and P of one stage, and P_{k+1} b. 0, or 1 when the u block is not
+// positive definite.
+static int riccati_factor_stage(Stage *s, const double *next_cost, double *W) {
+    double T[NZ * LX] ALIGNED;
+    riccati_control_columns(s, next_cost, T, W);
+    if (riccati_eliminate(s, 0, T, W)) return 1;
     clear(s->cost_defect, LX);
     gemv(NX, NX, next_cost, LX, s->defect, s->cost_defect);
     riccati_close_loop(s);

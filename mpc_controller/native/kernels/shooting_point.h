@@ -73,6 +73,49 @@ static void fill_sides(Sides *a, const double *g, const double *p) {
     }
 }
 
+// The arguments that every function of path stage k takes.
+INLINE void stage_arguments(Workspace *w, const Inputs *in, int k, const double *x, const double *u, const double *next) {
+    w->arg[0] = x, w->arg[1] = u, w->arg[2] = next;
+    w->arg[3] = in->p, w->arg[4] = in->reference + k * NR, w->arg[5] = in->grid + k;
+}
+
+INLINE void terminal_arguments(Workspace *w, const Inputs *in, const double *x) {
+    w->arg[0] = x, w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
+}
+
+// The cost of path stage k; `miss` = F(x, u) ⊟ next, and its rows in `g`.
+INLINE double stage_value(Workspace *w, const Inputs *in, int k, const double *x, const double *u, const double *next, double *miss,
+                          double *g) {
+    double value;
+    stage_arguments(w, in, k, x, u, next);
+    w->res[0] = miss, w->res[1] = &value, w->res[2] = g;
+    ocp_path_value(w->arg, w->res, 0, w->work, 0);
+    return value;
+}
+
+INLINE double terminal_value(Workspace *w, const Inputs *in, const double *x, double *g) {
+    double value;
+    terminal_arguments(w, in, x);
+    w->res[0] = &value, w->res[1] = g;
+    ocp_terminal_value(w->arg, w->res, 0, w->work, 0);
+    return value;
+}
+
+// to = x ⊞ dx
+INLINE void retract(Workspace *w, const double *x, const double *dx, double *to) {
+    w->arg[0] = x, w->arg[1] = dx, w->res[0] = to;
+    ocp_plus(w->arg, w->res, 0, w->work, 0);
+}
+
+// Take the trial for the iterate.
+static void take_trial(Workspace *w) {
+    memcpy(w->x, w->trial_x, sizeof w->x);
+    memcpy(w->u, w->trial_u, sizeof w->u);
+#if INNER
+    memcpy(w->inner.w, w->inner.trial, sizeof w->inner.w);
+#endif
+}
+
 // Inner states, if any, to what they are (sign 1) from what they are off the chords of the iterate, or back (−1).
 static void add_chords(Workspace *w, double sign) {
 #if INNER
@@ -86,7 +129,7 @@ static double linearize_path(Workspace *w, const Inputs *in) {
     double cost = 0;
     lanes_begin(&w->lanes, in->p);
     for (int k = 0; k < N; k += LANES) {
-        lanes_inputs(&w->lanes, w->x[0], w->u[0], in->reference, in->grid, k);
+        lanes_inputs(&w->lanes, (const double *)w->x, (const double *)w->u, in->reference, in->grid, k);
         lanes_path(&w->lanes, w->qp.stage, w->values, w->g, k);
     }
     for (int k = 0; k < N; k++) {
@@ -101,8 +144,7 @@ static double linearize_path(Workspace *w, const Inputs *in) {
     double cost = 0, value;
     for (int k = 0; k < N; k++) {
         Stage *s = &q->stage[k];
-        w->arg[0] = w->x[k], w->arg[1] = w->u[k], w->arg[2] = w->x[k + 1];
-        w->arg[3] = in->p, w->arg[4] = in->reference + k * NR, w->arg[5] = in->grid + k;
+        stage_arguments(w, in, k, w->x[k], w->u[k], w->x[k + 1]);
         w->res[0] = s->defect, w->res[1] = s->transition, w->res[2] = &value, w->res[3] = s->gradient;
         w->res[4] = s->hessian, w->res[5] = w->g + k * NG, w->res[6] = s->general;
 #if INNER
@@ -124,7 +166,7 @@ static double linearize(Workspace *w, const Inputs *in) {
     QP *q = &w->qp;
     double value;
     const double cost = linearize_path(w, in);
-    w->arg[0] = w->x[N], w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
+    terminal_arguments(w, in, w->x[N]);
     w->res[0] = &value, w->res[1] = q->terminal.gradient, w->res[2] = q->terminal.hessian;
     w->res[3] = w->g + N * NG, w->res[4] = q->terminal.general;
     ocp_terminal(w->arg, w->res, 0, w->work, 0);
@@ -167,8 +209,8 @@ static void add_misses(Merit *m, const double *miss, int n) {
 static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU], Merit *m) {
     lanes_begin(&w->lanes, in->p);
     for (int k = 0; k < N; k += LANES) {
-        lanes_inputs(&w->lanes, x[0], u[0], in->reference, in->grid, k);
-        lanes_path_value(&w->lanes, w->defects[0], w->values, w->g, k);
+        lanes_inputs(&w->lanes, (const double *)x, (const double *)u, in->reference, in->grid, k);
+        lanes_path_value(&w->lanes, (double *)w->defects, w->values, w->g, k);
     }
     for (int k = 0; k < N; k++) {
         m->cost += w->values[k];
@@ -177,23 +219,19 @@ static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA]
 }
 #else
 static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU], Merit *m) {
-    double value, defect[LX];
+    double defect[LX];
     for (int k = 0; k < N; k++) {
-        w->arg[0] = x[k], w->arg[1] = u[k], w->arg[2] = x[k + 1];
-        w->arg[3] = in->p, w->arg[4] = in->reference + k * NR, w->arg[5] = in->grid + k;
-        w->res[0] = defect, w->res[1] = &value, w->res[2] = w->g + k * NG;
 #if INNER
         double G[INNER];
         w->arg[6] = x == w->x ? w->inner.w[k] : w->inner.trial[k], w->res[3] = G;
 #endif
-        ocp_path_value(w->arg, w->res, 0, w->work, 0);
+        m->cost += stage_value(w, in, k, x[k], u[k], x[k + 1], defect, w->g + k * NG);
 #if INNER
         // Of one state's equations at the nodes the largest alone: their multipliers sum to Aᵀπ, which the penalty is measured by.
         double worst[NXA] = {0};
         for (int i = 0; i < INNER; i++) worst[INNER_STATE[i]] = larger(worst[INNER_STATE[i]], fabs(G[i]));
         add_misses(m, worst, NXA);
 #endif
-        m->cost += value;
         add_misses(m, defect, NX);
     }
 }
@@ -202,12 +240,8 @@ static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA]
 // The merit of the point (x, u), the iterate or the trial; leaves gaps of the sides at that point in `gap`.
 static Merit evaluate(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU]) {
     Merit m = {.worst_stage = -1, .worst_row = -1};
-    double value;
     evaluate_path(w, in, x, u, &m);
-    w->arg[0] = x[N], w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
-    w->res[0] = &value, w->res[1] = w->g + N * NG;
-    ocp_terminal_value(w->arg, w->res, 0, w->work, 0);
-    m.cost += value;
+    m.cost += terminal_value(w, in, x[N], w->g + N * NG);
     fill_sides(&w->qp.sides, w->g, in->p);
     add_sides(&m, &w->qp.sides, w->qp.sides.gap, 0);
     return m;

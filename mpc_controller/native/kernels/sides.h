@@ -57,6 +57,31 @@ static void add_stage_sides(const Stage *s, const double *v, double *gradient) {
     }
 }
 
+// W += Σ w c cᵀ over the sides of a stage, in the vectors that touch the lower triangle.
+static void add_stage_weights(const Stage *s, const double *w, double *W) {
+    for (int i = 0; i < NB; i++) add_at(W + BOUND_ENTRY[i] * LZ, BOUND_ENTRY[i], w[i] + w[NG + i]);
+    for (int i = 0; i < NC; i++) {
+        const double *c = s->general + i * LZ;
+        const double weight = w[NB + i] + w[NG + NB + i];
+        if (weight > 0)
+            for (int j = 0; j < NZ; j++)
+                for (int v = j / LANES * LANES; v < LZ; v += LANES)
+                    store(W + j * LZ + v, load(W + j * LZ + v) + load(c + v) * (weight * c[j]));
+    }
+}
+
+// The same over x for the terminal stage, in both triangles.
+static void add_terminal_weights(const Terminal *s, const double *w, double *P) {
+    for (int i = 0; i < NBT; i++) add_at(P + BOUND_ENTRY_N[i] * LX, BOUND_ENTRY_N[i], w[i] + w[NGT + i]);
+    for (int i = 0; i < NCT; i++) {
+        const double *c = s->general + i * LX;
+        const double weight = w[NBT + i] + w[NGT + NBT + i];
+        for (int j = 0; j < NX; j++)
+            for (int v = 0; v < LX; v += LANES)
+                store(P + j * LX + v, load(P + j * LX + v) + load(c + v) * (weight * c[j]));
+    }
+}
+
 static void add_terminal_sides(const Terminal *s, const double *v, double *gradient) {
     for (int i = 0; i < NBT; i++) gradient[BOUND_ENTRY_N[i]] -= v[i] - v[NGT + i];
     for (int i = 0; i < NCT; i++) {
@@ -138,13 +163,19 @@ static int sides_complementary(const Sides *a, double limit) {
     return 1;
 }
 
+// No step in slacks and multipliers.
+static void sides_stay(Sides *a) {
+    clear(a->ds, SIDE_LANES), clear(a->dlambda, SIDE_LANES);
+    clear(a->de, SIDE_LANES), clear(a->dnu, SIDE_LANES);
+}
+
 // A point strictly inside: slacks from the gaps, multipliers from μ.
 static void sides_initialize(Sides *a, double mu) {
     a->products = 0;
+    sides_stay(a);
     for (int i = 0; i < SIDE_LANES; i++) {
         const double smallest = FIRST_SLACK * a->room[i];
         const double gap = a->gap[i] + a->moved[i];
-        a->ds[i] = a->dlambda[i] = a->de[i] = a->dnu[i] = 0;
         a->s[i] = a->e[i] = 1, a->lambda[i] = a->nu[i] = 0;
         if (i >= ALL_SIDES || !(a->active[i] > 0)) continue;
         a->products++;

@@ -50,7 +50,7 @@ static int line_search(Workspace *w, const Inputs *in, double *penalty, Merit *n
 static int end_real_time(const Workspace *w, const Merit *now, int iterations, Info *info) {
     report(now, info);
     info->iterations = iterations;
-    return now->inequality > WILD * (1 + max_abs(&w->x[0][0], (N + 1) * NXA)) ? DIVERGED : ITERATION_LIMIT;
+    return now->inequality > WILD * (1 + max_abs((const double *)w->x, (N + 1) * NXA)) ? DIVERGED : ITERATION_LIMIT;
 }
 
 // Gauss-Newton steps from the controls of the iterate.
@@ -88,12 +88,10 @@ static int complete(Memory *m, const Inputs *in) {
     memcpy(lambda, a->lambda, sizeof lambda);
     augment(a, &m->descent.augmented, w->g, 0, 1);
     memcpy(a->lambda, lambda, sizeof lambda);
-    double largest = 1;
-    for (int k = 0; k < N; k++)
-        for (int j = 0; j < NZ; j++) largest = larger(largest, w->qp.stage[k].hessian[j * LZ + j]);
+    const double held = HELD_WEIGHT * larger(1, largest_hessian(&w->qp));
     for (int k = 0; k < N; k++)
         for (int i = 0; i < NB; i++)
-            if (is_box(i) && m->descent.pressed[k * NU + BOUND_ENTRY[i]]) a->weight[k * SIDES + i] = HELD_WEIGHT * largest;
+            if (is_box(i) && m->descent.pressed[k * NU + BOUND_ENTRY[i]]) a->weight[k * SIDES + i] = held;
     return factor_safely(&w->qp);
 }
 
@@ -108,8 +106,7 @@ static int by_gradient(Memory *m, const Inputs *in, const Options *o, Info *info
 static void try_programme(Workspace *w) {
     const QP *q = &w->qp;
     for (int k = 0; k <= N; k++) {
-        w->arg[0] = w->x[k], w->arg[1] = k < N ? q->z[k] + NU : q->z_terminal, w->res[0] = w->trial_x[k];
-        ocp_plus(w->arg, w->res, 0, w->work, 0);
+        retract(w, w->x[k], k < N ? q->z[k] + NU : q->z_terminal, w->trial_x[k]);
         for (int j = 0; k < N && j < NU; j++) w->trial_u[k][j] = w->u[k][j] + q->z[k][j];
     }
 }
@@ -119,7 +116,7 @@ static void try_programme(Workspace *w) {
 static void follow_guess(Memory *m, const Inputs *in, const QPOptions *options, int gauss_newton, Info *info) {
     Workspace *w = &m->workspace;
     ControlBox *box = &m->descent.box;
-    if (!isfinite(linearize(w, in)) || control_box(&w->qp.sides, &w->u[0][0], box)) return;
+    if (!isfinite(linearize(w, in)) || control_box(&w->qp.sides, (const double *)w->u, box)) return;
     memcpy(w->trial_x, w->x, sizeof w->x);
     memcpy(w->trial_u, w->u, sizeof w->u);
     if (gauss_newton && find_step(w, options, info) == CONVERGED) try_programme(w);
@@ -130,8 +127,8 @@ static void follow_guess(Memory *m, const Inputs *in, const QPOptions *options, 
 
 // The method's part of `solve` (entry.h).
 static int plan(Memory *m, const Inputs *in, const Options *o, Info *info) {
-    const QPOptions options = {o->qp_tolerance, o->qp_complementarity, o->qp_stationarity,
-                               o->qp_gradient,  (int)o->qp_max_iterations, in->deadline_ns};
+    const QPOptions options = {o->qp_tolerance, o->qp_complementarity, o->qp_stationarity, o->qp_gradient,
+                               (int)o->qp_max_iterations, in->deadline_ns, 0, 0};
     const int by_programmes = o->step == GAUSS_NEWTON;
     if (now_ns() >= in->deadline_ns) return DEADLINE;
     m->workspace.qp.sweeps = 0;

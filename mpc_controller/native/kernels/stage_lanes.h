@@ -1,6 +1,8 @@
 // The stage functions of LANES points of the horizon in one call: numbers become vectors, one stage a lane (native/lanes.py).
 // Beyond the end of the horizon the last stage is computed again.
 #pragma once
+#include <stddef.h>
+
 #include "riccati.h"
 
 int ocp_path_lanes(const vec **arg, vec **res, long long *iw, vec *w, int mem);
@@ -55,17 +57,18 @@ static void lanes_inputs(StageLanes *a, const double *x, const double *u, const 
 }
 
 #define STAGE_STRIDE ((int)(sizeof(Stage) / sizeof(double)))
+#define IN_STAGES(stage, field) ((double *)((char *)(stage) + offsetof(Stage, field)))  // a pointer that may go on to the next stages
 
 // ocp_path for the stages from k on.
 static void lanes_path(StageLanes *a, Stage *stage, double *value, double *g, int k) {
     a->res[1] = a->transition, a->res[2] = a->value, a->res[3] = a->gradient;
     a->res[4] = a->hessian, a->res[5] = a->g, a->res[6] = a->general;
     ocp_path_lanes(a->arg, a->res, 0, a->work, 0);
-    lanes_scatter(a->defect, LX, stage->defect, k, STAGE_STRIDE, 1);
-    lanes_scatter(a->transition, NX * LZ, stage->transition, k, STAGE_STRIDE, 1);
-    lanes_scatter(a->gradient, LZ, stage->gradient, k, STAGE_STRIDE, 1);
-    lanes_scatter(a->hessian, NZ * LZ, stage->hessian, k, STAGE_STRIDE, 1);
-    lanes_scatter(a->general, NC * LZ, stage->general, k, STAGE_STRIDE, 1);
+    lanes_scatter(a->defect, LX, IN_STAGES(stage, defect), k, STAGE_STRIDE, 1);
+    lanes_scatter(a->transition, NX * LZ, IN_STAGES(stage, transition), k, STAGE_STRIDE, 1);
+    lanes_scatter(a->gradient, LZ, IN_STAGES(stage, gradient), k, STAGE_STRIDE, 1);
+    lanes_scatter(a->hessian, NZ * LZ, IN_STAGES(stage, hessian), k, STAGE_STRIDE, 1);
+    lanes_scatter(a->general, NC * LZ, IN_STAGES(stage, general), k, STAGE_STRIDE, 1);
     lanes_scatter(a->value, 1, value, k, 1, 0);
     lanes_scatter(a->g, NG, g, k, NG, 0);
 }

@@ -10,7 +10,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
-from mpc_controller.solvers.nonlinear_programme import NodalSolution
+from mpc_controller.solvers.transcription.nonlinear_programme import NodalSolution
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import casadi as ca
 import numpy as np
@@ -10,8 +10,14 @@ import numpy as np
 from mpc_controller.arrays import Array, IntArray
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
+from mpc_controller.solvers.options import check_choice
 from mpc_controller.solvers.stage_functions import StageFunctions
-from mpc_controller.solvers.transcribed_stage import RowInstance, SortedRows, TranscribedStage, TranscribedTerminal
+from mpc_controller.solvers.transcription.transcribed_stage import (
+    RowInstance,
+    SortedRows,
+    TranscribedStage,
+    TranscribedTerminal,
+)
 
 Controls = Literal["held", "free"]
 Objective = Literal["grid", "quadrature"]
@@ -50,8 +56,10 @@ class Transcription:
         controls: Controls = "held",
         objective: Objective = "grid",
     ) -> None:
-        if controls not in ("held", "free") or objective not in ("grid", "quadrature"):
-            raise ValueError(f"controls '{controls}', objective '{objective}': 'held' or 'free', 'grid' or 'quadrature'")
+        check_choice("Transcription", "controls", controls, get_args(Controls))
+        check_choice("Transcription", "objective", objective, get_args(Objective))
+        if not isinstance(scheme, CollocationScheme | None):
+            raise ValueError(f"Transcription: scheme is {scheme!r}; it must be one of the CollocationSchemes, or None")
         if scheme is None and (controls == "free" or objective == "quadrature"):
             raise ValueError(f"controls '{controls}' and objective '{objective}' need a collocation scheme")
         if controls == "free" and objective == "grid":

@@ -9,6 +9,7 @@ import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
+from mpc_controller.solvers.riccati import RegulatorError, finite_horizon_lqr
 from mpc_controller.solvers.stage_functions import Row, StageFunctions
 
 # A slack below this counts as this, so that the weights λ/s of active sides stay 1e7 multipliers at most.
@@ -82,9 +83,11 @@ class LinearFeedback:
             BA = _by_interval(transition, N)[:, :nz].transpose(0, 2, 1)
         else:
             BA = self._collocated(states, inner, node_controls, p)
-        with np.errstate(all="ignore"):  # a problem that is nearly singular overflows: seen at the end
-            K = _riccati(H, BA, P, nu)
-        return K if np.isfinite(K).all() else np.zeros_like(K)
+        A, B, Q, R, S = BA[:, :, nu:], BA[:, :, :nu], H[:, nu:, nu:], H[:, :nu, :nu], H[:, nu:, :nu]
+        try:
+            return finite_horizon_lqr(A, B, Q, R, P, S=S).gains
+        except RegulatorError:
+            return np.zeros((N, nu, self._ndx))
 
     def _collocated(self, states: Array, inner: Array, node_controls: Array, p: Array) -> Array:
         """[B A] (N, ndx, nu + ndx) of all intervals."""
@@ -94,21 +97,6 @@ class LinearFeedback:
         G_w, G_z, gap = (_by_interval(np.asarray(output), N) for output in outputs)
         moved: Array = -gap @ np.linalg.solve(G_w, G_z)[:, -nx:]
         return moved
-
-
-def _riccati(H: Array, BA: Array, P: Array, nu: int) -> Array:
-    """K (N, nu, nx) from Hessians H over z = (u, x), transitions [B A] and the Hessian P of the end; NaN where it stops."""
-    K = np.full((len(H), nu, len(P)), np.nan)
-    for k in reversed(range(len(H))):
-        W = H[k] + BA[k].T @ P @ BA[k]
-        try:
-            np.linalg.cholesky(W[:nu, :nu])
-            K[k] = -np.linalg.solve(W[:nu, :nu], W[:nu, nu:])
-        except np.linalg.LinAlgError:
-            return K
-        P = W[nu:, nu:] + W[nu:, :nu] @ K[k]
-        P = (P + P.T) / 2
-    return K
 
 
 @final

@@ -10,10 +10,11 @@ import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
-from mpc_controller.solvers.collocation_polynomial import CollocationPolynomials
 from mpc_controller.solvers.collocation_schemes import RADAU_3, CollocationScheme
-from mpc_controller.solvers.nonlinear_programme import NodalSolution, NonlinearProgramme
+from mpc_controller.solvers.options import check_count, check_fraction
 from mpc_controller.solvers.trajectory import Trajectory
+from mpc_controller.solvers.transcription.collocation_polynomial import CollocationPolynomials
+from mpc_controller.solvers.transcription.nonlinear_programme import NodalSolution, NonlinearProgramme
 
 # Points per interval at which the error is looked at; it is a polynomial of low degree to its leading order.
 _POINTS = 8
@@ -95,8 +96,8 @@ def refine(
     `reference(times)` gives (N+1, nr) at times (N+1,) [s] from the start of the horizon; `guess` may be on any grid and starts
     every solve but the later ones, which start from the one before, both by time. `programme` goes to NonlinearProgramme.
     """
-    if not tolerance > 0 or max_rounds < 1:
-        raise ValueError(f"refine: tolerance {tolerance} must be above 0, max_rounds {max_rounds} at least 1")
+    check_count("refine", max_rounds=max_rounds)
+    check_fraction("refine", tolerance=tolerance)
     choices = {"controls": "free", "objective": "quadrature"} | programme
     for round_number in range(1, max_rounds + 1):
         solver = NonlinearProgramme(problem, scheme=scheme, report=report, **choices)

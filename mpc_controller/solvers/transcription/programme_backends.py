@@ -15,10 +15,11 @@ from mpc_controller.arrays import Array
 from mpc_controller.native.build import Source, build_library
 from mpc_controller.native.codegen import generate_c
 from mpc_controller.solvers.solution import Status
-from mpc_controller.solvers.transcription import Transcription
+from mpc_controller.solvers.transcription.transcription import Transcription
 
 Limits = tuple[Array, Array, Array, Array]  # lower and upper of z, lower and upper of g
 _QUIET = {"print_time": False, "error_on_fail": False, "show_eval_warnings": False, "calc_lam_p": False}
+_SILENT = {"print_level": 0}
 
 
 @final
@@ -31,6 +32,18 @@ class ProgrammePoint:
     lambda_z: Array
     lambda_g: Array
     iterations: int
+
+
+@final
+@dataclass(frozen=True)
+class BackendSettings:
+    """How a back end is to work; `options` go to it as they are, and come before what this package would choose."""
+
+    max_iterations: int
+    tolerance: float
+    compiled: bool
+    options: Mapping[str, Any]
+    report: Callable[[str], None]
 
 
 class ProgrammeBackend(abc.ABC):
@@ -60,20 +73,10 @@ class Ipopt(ProgrammeBackend):
         "Diverging_Iterates": Status.DIVERGED,
     }
 
-    def __init__(
-        self,
-        transcription: Transcription,
-        *,
-        max_iterations: int,
-        tolerance: float,
-        compiled: bool,
-        options: Mapping[str, Any],
-        report: Callable[[str], None],
-    ) -> None:
+    def __init__(self, transcription: Transcription, settings: BackendSettings) -> None:
         self._clock = _Clock(transcription.size, transcription.size_g, transcription.nlp["p"].numel())
-        settings = {"tol": tolerance, "max_iter": max_iterations, "print_level": 0, "sb": "yes", "bound_relax_factor": 0.0}
-        choices = {"ipopt": settings | dict(options), "iteration_callback": self._clock, **_QUIET}
-        self._solver, self.from_cache = _nlpsol("ipopt", transcription, choices, compiled, report)
+        own = {"sb": "yes", "bound_relax_factor": 0.0}
+        self._solver, self.from_cache = _nlpsol("ipopt", transcription, settings, own, {"iteration_callback": self._clock})
 
     def solve(self, z: Array, theta: Array, limits: Limits, deadline_ns: int) -> ProgrammePoint:
         self._clock.deadline_ns = deadline_ns
@@ -98,20 +101,10 @@ class Fatrop(ProgrammeBackend):
     # It lets bounds be passed by this, relative to their size, and has no option against it: they are given narrower.
     _RELAXATION = 1e-8
 
-    def __init__(
-        self,
-        transcription: Transcription,
-        *,
-        max_iterations: int,
-        tolerance: float,
-        compiled: bool,
-        options: Mapping[str, Any],
-        report: Callable[[str], None],
-    ) -> None:
-        self._max_iterations = max_iterations
-        settings = {"tol": tolerance, "max_iter": max_iterations, "print_level": 0}
-        choices = {"fatrop": settings | dict(options), "structure_detection": "manual", **transcription.structure, **_QUIET}
-        self._make: Callable[[], tuple[ca.Function, bool]] = lambda: _nlpsol("fatrop", transcription, choices, compiled, report)
+    def __init__(self, transcription: Transcription, settings: BackendSettings) -> None:
+        self._max_iterations = settings.max_iterations
+        structure = {"structure_detection": "manual", **transcription.structure}
+        self._make: Callable[[], tuple[ca.Function, bool]] = lambda: _nlpsol("fatrop", transcription, settings, {}, structure)
         self._solver, self.from_cache = self._make()
         self._is_used = False
 
@@ -195,16 +188,36 @@ def _missed(value: Array, lower: Array, upper: Array) -> float:
 
 
 def _nlpsol(
-    plugin: str, transcription: Transcription, options: dict[str, Any], compiled: bool, report: Callable[[str], None]
+    plugin: str, transcription: Transcription, settings: BackendSettings, own: dict[str, Any], interface: dict[str, Any]
 ) -> tuple[ca.Function, bool]:
-    """The back end over the programme's functions, interpreted by CasADi, or compiled and kept in the cache."""
+    """The back end over the programme's functions, interpreted by CasADi, or compiled and kept in the cache, and whether it was
+    there already. `own` are options of this back end alone, `interface` those of CasADi's interface to it."""
     nlp = transcription.nlp
-    if not compiled:
+    _check_options(plugin, settings.options)
+    common = {"tol": settings.tolerance, "max_iter": settings.max_iterations, **_SILENT}
+    options = {plugin: common | own | dict(settings.options), **interface, **_QUIET}
+    if not settings.compiled:
         return ca.nlpsol("programme", plugin, nlp, options), False
     oracle = ca.Function("nlp", [nlp["x"], nlp["p"]], [nlp["f"], nlp["g"]], ["x", "p"], ["f", "g"])
     name = f"the nonlinear programme of {transcription.problem.name} for {plugin}"
-    build = build_library(name, plugin + oracle.serialize(), lambda: [_source(plugin, oracle, options)], report)
+    build = build_library(name, plugin + oracle.serialize(), lambda: [_source(plugin, oracle, options)], settings.report)
     return ca.nlpsol("programme", plugin, str(build.path), options), build.from_cache
+
+
+def _check_options(plugin: str, options: Mapping[str, Any]) -> None:
+    """ValueError where the back end does not take an option, found by min x²: FATROP says so not before it solves."""
+    if not options:
+        return
+    x = ca.MX.sym("x")
+    trial: dict[str, ca.MX] = {"x": x, "f": x**2}
+    choices: dict[str, Any] = {plugin: _SILENT | dict(options), **_QUIET}
+    if plugin == "fatrop":
+        choices |= {"structure_detection": "manual", "N": 0, "nx": [1], "nu": [0], "ng": [0]}
+    try:
+        ca.nlpsol("trial", plugin, trial, choices)(x0=1.0)
+    except RuntimeError as error:
+        said = str(error).strip().splitlines()[-1].partition(": ")[2]
+        raise ValueError(f"NonlinearProgramme: backend '{plugin}' refuses the options {dict(options)}: {said}") from None
 
 
 def _source(plugin: str, oracle: ca.Function, options: dict[str, Any]) -> Source:

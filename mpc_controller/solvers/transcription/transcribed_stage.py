@@ -7,11 +7,10 @@ from typing import final
 
 import casadi as ca
 
-from mpc_controller.problem.cost import Cost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.problem.stage import Stage
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
-from mpc_controller.solvers.stage_functions import Row
+from mpc_controller.solvers.stage_functions import Row, total_cost
 
 
 @final
@@ -97,7 +96,10 @@ class TranscribedStage:
         if scheme:
             between = zip(scheme.weights.tolist(), scheme.nodes, states, scheme.controls(controls), strict=True)
             nodes = [_Node(weight, s, u, (1 - c) * r + c * r_next) for weight, c, s, u in between]
-        terms = [n.weight * _total(problem, problem.path_costs, n.x, n.u, p, n.r) for n in (nodes if quadrature else start)]
+        looked_at = nodes if quadrature else start
+        stages = [problem.stage(node.x, node.u, p, node.r) for node in looked_at]
+        costs = [total_cost(problem, problem.path_costs, stage, p) for stage in stages]
+        terms = [node.weight * cost for node, cost in zip(looked_at, costs, strict=True)]
         cost = dt * ca.sum1(ca.vertcat(*terms))
         entries = {symbol.element_hash(): i for i, symbol in enumerate(ca.vertsplit(ca.vertcat(X, U)))}
         values = self._placed(problem, rows, start[0], nodes if free else start, p, entries)
@@ -148,14 +150,15 @@ class TranscribedTerminal:
         p, r = ca.SX.sym("p", len(problem.parameters)), ca.SX.sym("r", problem.nr)
         x = X[: problem.dynamics.nx]
         entries = {symbol.element_hash(): i for i, symbol in enumerate(ca.vertsplit(x))}
-        values = [_value(row, problem.stage(x, u, p, r)) for row in rows]
+        stage = problem.stage(x, u, p, r)
+        values = [_value(row, stage) for row in rows]
         self.rows = SortedRows.of(
             [
                 RowInstance(row, i, i, 1.0, _entry(row, value, entries))
                 for i, (row, value) in enumerate(zip(rows, values, strict=True))
             ]
         )
-        outputs = [_total(problem, problem.terminal_costs, x, u, p, r), ca.vertcat(ca.SX(0, 1), *values)]
+        outputs = [total_cost(problem, problem.terminal_costs, stage, p), ca.vertcat(ca.SX(0, 1), *values)]
         self.function = ca.Function("terminal", [X, p, r], ca.cse([ca.densify(o) for o in outputs]))
 
 
@@ -166,19 +169,6 @@ def normalized(problem: OptimalControlProblem, x: ca.SX) -> ca.SX:
         block = x[start : start + 4]
         x[start : start + 4] = block / ca.norm_2(block)
     return x
-
-
-def _total(problem: OptimalControlProblem, costs: tuple[Cost, ...], x: ca.SX, u: ca.SX, p: ca.SX, r: ca.SX) -> ca.SX:
-    """Σ of the costs at a point, with the weights that p holds."""
-    stage = problem.stage(x, u, p, r)
-    value = ca.SX(0)
-    for cost in costs:
-        if isinstance(cost, LeastSquares):
-            residual, start = cost.residual(stage), problem.parameters.index(f"weight.{cost.name}[0]")
-            value += ca.dot(residual, p[start : start + len(cost.weights)] * residual) / 2
-        else:
-            value += cost.value(stage)
-    return value
 
 
 def _value(row: Row, stage: Stage) -> ca.SX:

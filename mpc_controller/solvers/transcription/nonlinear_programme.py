@@ -13,13 +13,14 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
-from mpc_controller.solvers.linear_feedback import LinearFeedback
-from mpc_controller.solvers.programme_backends import PROGRAMME_BACKENDS, Limits, ProgrammePoint
+from mpc_controller.solvers.options import check_choice, check_count, check_fraction
 from mpc_controller.solvers.solution import Residuals, Solution, Status
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
 from mpc_controller.solvers.stage_functions import Row
 from mpc_controller.solvers.trajectory import Trajectory
-from mpc_controller.solvers.transcription import Controls, Objective, Transcription
+from mpc_controller.solvers.transcription.linear_feedback import LinearFeedback
+from mpc_controller.solvers.transcription.programme_backends import PROGRAMME_BACKENDS, BackendSettings, Limits, ProgrammePoint
+from mpc_controller.solvers.transcription.transcription import Controls, Objective, Transcription
 
 # What IPOPT takes for infinite; FATROP was seen to run for ever from states of 1e200.
 _INFINITY = 1e19
@@ -52,7 +53,7 @@ class NonlinearProgramme(Solver):
 
     A deadline is looked at once an iteration by IPOPT, and before and after the solve by FATROP, which cannot be stopped.
     `compiled` compiles the programme's functions, once per machine; otherwise CasADi interprets them. `options` go to the back
-    end as they are. Raises CompilerError, and RuntimeError for an option that the back end does not know.
+    end as they are. Raises CompilerError, and ValueError for an option that the back end does not know.
     """
 
     def __init__(
@@ -69,23 +70,14 @@ class NonlinearProgramme(Solver):
         options: Mapping[str, Any] | None = None,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
-        if backend not in PROGRAMME_BACKENDS:
-            raise ValueError(f"NonlinearProgramme: backend '{backend}'; one of {list(PROGRAMME_BACKENDS)}")
-        if max_iterations < 1:
-            raise ValueError(f"NonlinearProgramme: max_iterations is {max_iterations}; it must be at least 1")
-        if not 0 < tolerance < 1:
-            raise ValueError(f"NonlinearProgramme: tolerance is {tolerance}; it must be between 0 and 1")
+        check_choice("NonlinearProgramme", "backend", backend, tuple(PROGRAMME_BACKENDS))
+        check_count("NonlinearProgramme", max_iterations=max_iterations)
+        check_fraction("NonlinearProgramme", tolerance=tolerance)
         start = time.monotonic()
         self.problem = problem
         self._transcription = transcription = Transcription(problem, scheme, controls, objective)
-        self._backend = PROGRAMME_BACKENDS[backend](
-            transcription,
-            max_iterations=max_iterations,
-            tolerance=tolerance,
-            compiled=compiled,
-            options=options or {},
-            report=report,
-        )
+        settings = BackendSettings(max_iterations, tolerance, compiled, options or {}, report)
+        self._backend = PROGRAMME_BACKENDS[backend](transcription, settings)
         nlp = transcription.nlp
         lambda_g = ca.MX.sym("lambda_g", transcription.size_g)
         gradient = ca.gradient(nlp["f"] + ca.dot(lambda_g, nlp["g"]), nlp["x"])

@@ -1,0 +1,1 @@
+"""From measurements to the tables and pictures of docs/."""

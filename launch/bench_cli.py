@@ -1,0 +1,74 @@
+"""The commands `mpc bench …`. As in cli.py, what one needs is imported when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from launch.options import json_option
+
+# launch.bench.pages.measurements.PARTS, which is slow to import.
+_PARTS = ("solvers", "convergence", "phases", "flops", "builds", "launches")
+
+
+@click.group()
+def bench() -> None:
+    """Measure what things cost on this machine."""
+
+
+@bench.command()
+@click.option("--problem", "problems", multiple=True, metavar="NAME", help="Only this one; may be repeated. [default: all]")
+@click.option("--solver", "solvers", multiple=True, metavar="NAME", help="Only this one; may be repeated. [default: all]")
+@click.option("--quick", is_flag=True, help="A few steps of everything, to see that it runs. The figures mean little.")
+@click.option("--crocoddyl", metavar="PYTHON", help="A Python that has Crocoddyl. [default: this one]")
+@click.option("--compare-builds", is_flag=True, help="Compare compilers, and portable builds with native ones, instead.")
+@click.option("--flops", is_flag=True, help="Count floating-point operations and compare with the core's peak, instead.")
+@json_option
+def solvers(
+    problems: tuple[str, ...],
+    solvers: tuple[str, ...],
+    quick: bool,
+    crocoddyl: str | None,
+    compare_builds: bool,
+    flops: bool,
+    json: str | None,
+) -> int:
+    """Solve the reference problems with every solver.
+
+    Real-time iterations and solves to convergence, cold and in closed loops, beside IPOPT, FATROP and, where it is installed,
+    Crocoddyl; for acados, recorded times are scaled by these. Times are whole calls from Python, on one core. All of it takes
+    about a quarter of an hour. The JSON is a list of rows.
+
+    \b
+      mpc bench solvers --problem quadrotor --solver multiple-shooting
+      mpc bench solvers --json bench.json --crocoddyl .venv-crocoddyl/bin/python
+    """
+    from launch.commands.bench import SolversRequest, bench_solvers
+
+    return bench_solvers(SolversRequest(problems, solvers, quick, crocoddyl, compare_builds, flops, json))
+
+
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default="docs")
+@click.option(
+    "--measure",
+    multiple=True,
+    type=click.Choice((*_PARTS, "all")),
+    help="Measure this anew first; may be repeated. Otherwise what FOLDER/measured holds is taken.",
+)
+@click.option("--quick", is_flag=True, help="A few steps of everything, to see that it runs. The figures mean little.")
+@click.option("--crocoddyl", metavar="PYTHON", help="A Python that has Crocoddyl. [default: this one]")
+def pages(folder: Path, measure: tuple[str, ...], quick: bool, crocoddyl: str | None) -> int:
+    """Write the measured tables and pictures of the pages in FOLDER. [default: docs]
+
+    Tables stand between markers in solvers.md and performance.md; pictures go into FOLDER/pictures. Measurements are kept as
+    JSON in FOLDER/measured. To measure all of it takes about an hour and a half, on a machine that does nothing else.
+
+    \b
+      mpc bench pages
+      mpc bench pages --measure all --crocoddyl .venv/crocoddyl/bin/python
+    """
+    from launch.commands.pages import PagesRequest, write_pages
+
+    return write_pages(PagesRequest(folder, measure, quick, crocoddyl))
