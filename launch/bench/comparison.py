@@ -86,11 +86,13 @@ def shortfalls(row: Row, comparison: Comparison | None) -> list[str]:
 
 def _references(target: Target, row: Row, rows: Sequence[Row], scale: float) -> list[tuple[Published, str]]:
     """The reference's times as measured in this run, and as recorded and scaled, with where they are from. The faster counts: a
-    peer may be slower here than it was where it was tuned."""
+    peer may be slower here than it was where it was tuned. One that failed in every solve is no reference."""
     found = [
         (Published(other.median_us, other.p99_us), "measured")
         for other in rows
-        if (other.solver, other.problem, other.mode) == (target.reference, row.problem, row.mode) and other.median_us > 0
+        if (other.solver, other.problem, other.mode) == (target.reference, row.problem, row.mode)
+        and other.median_us > 0
+        and (other.failures == 0 or other.failures < other.solves)
     ]
     record = published(target.reference, row.problem, row.mode)
     if record is not None:

@@ -249,20 +249,31 @@ def _failures() -> tuple[dict[str, object], ...]:
 
 
 @every_solver
-def test_after_fifty_failures_of_every_kind_the_plan_is_that_of_a_new_solver_to_the_last_bit(name):
-    clean = _solve(SOLVERS[name](spin()))
-    assert clean.is_usable
-    solver, kinds = SOLVERS[name](spin()), _failures()
-    assert _solve(solver, x0=spinning(seed=5)).is_usable  # what it keeps of this must go, too
+def test_after_a_failure_of_any_kind_the_plan_is_that_of_a_new_solver_to_the_last_bit(name):
+    clean, solver = _solve(SOLVERS[name](spin())), SOLVERS[name](spin())
+    for failure in _failures():
+        other = _solve(solver, x0=spinning(seed=5))  # what is kept of this must go
+        assert _solve(solver, x0=spinning(seed=5), guess=other.trajectory).is_usable
+        assert not _solve(solver, **failure).is_usable
+        _expect_same(_solve(solver), clean)
+        solver.reset()
+
+
+@every_solver
+def test_after_fifty_failures_in_a_row_the_plan_is_that_of_a_new_solver_to_the_last_bit(name):
+    clean, solver, kinds = _solve(SOLVERS[name](spin())), SOLVERS[name](spin()), _failures()
     for i in range(50):
-        failed = _solve(solver, **kinds[(3 * i) % len(kinds)])
-        assert not failed.is_usable
-    after = _solve(solver)
-    assert (after.status, after.iterations, after.cost) == (clean.status, clean.iterations, clean.cost)
-    np.testing.assert_array_equal(after.trajectory.states, clean.trajectory.states)
-    np.testing.assert_array_equal(after.trajectory.controls, clean.trajectory.controls)
-    np.testing.assert_array_equal(after.gains, clean.gains)
-    np.testing.assert_array_equal(after.multipliers, clean.multipliers)
+        assert not _solve(solver, **kinds[(3 * i) % len(kinds)]).is_usable
+    _expect_same(_solve(solver), clean)
+
+
+def _expect_same(solution: Solution, clean: Solution) -> None:
+    assert clean.is_usable
+    assert (solution.status, solution.iterations, solution.cost) == (clean.status, clean.iterations, clean.cost)
+    np.testing.assert_array_equal(solution.trajectory.states, clean.trajectory.states)
+    np.testing.assert_array_equal(solution.trajectory.controls, clean.trajectory.controls)
+    np.testing.assert_array_equal(solution.gains, clean.gains)
+    np.testing.assert_array_equal(solution.multipliers, clean.multipliers)
 
 
 @every_solver
@@ -272,9 +283,7 @@ def test_a_reset_solver_plans_as_a_new_one(name):
     other = _solve(solver, x0=spinning(seed=5))
     assert _solve(solver, x0=spinning(seed=5), guess=other.trajectory).is_usable
     solver.reset()
-    after = _solve(solver)
-    np.testing.assert_array_equal(after.trajectory.states, clean.trajectory.states)
-    np.testing.assert_array_equal(after.gains, clean.gains)
+    _expect_same(_solve(solver), clean)
 
 
 @every_solver

@@ -14,7 +14,7 @@ from launch.bench.convergence import HESSIANS, STEPS, Variant, iterating_solvers
 from launch.bench.pages.figures import SOLVER_COLOURS, blank_figure, names_above, save
 from launch.bench.pages.measurements import Measurement
 from launch.bench.problems import PROBLEMS
-from mpc_controller.analysis.style import QUIET, SERIES, legend, tidy
+from mpc_controller.analysis.style import QUIET, SERIES, tidy
 
 # What is below is rounding, and is shown here.
 _FLOOR = 1e-10
@@ -57,8 +57,7 @@ def draw_options(rows: Sequence[Measurement], optima: Mapping[str, float], path:
                 _line(axes, curve, _iterations, _entry("kkt"), SERIES[i], variants[i].name)
             tidy(axes, problem if variants is HESSIANS else "", "iterations" if variants is STEPS else "")
         _scale(line, label)
-        legend(line[-1])
-        line[-1].get_legend().set_in_layout(False)  # it may reach over the neighbour
+        line[-1].legend(loc="lower left", fontsize=8, frameon=False, labelcolor=QUIET, handlelength=1.6)
     save(figure, path)
 
 
