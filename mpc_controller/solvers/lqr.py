@@ -31,8 +31,9 @@ class LinearQuadraticRegulator(Solver):
 
     What that is good for, launched on this package's robots against plants that differ from the model: all tasks of the arm and
     the quadrotor, the car's lane keeping, and the cart-pole's balancing and steps are followed as by multiple shooting, as
-    none of their constraints but the controls' presses. The car drives through the obstacle, which the sweep does not see. The
-    cart-pole's swing-up, which takes both the rail's end and the force limit into account, does not get up.
+    none of their constraints but the controls' presses. The car drives through the obstacle, which the sweep does not see. On
+    the cart-pole's swing-up, whose force limit and rail the sweep does not know either, the pole gets up late and stays further
+    off, if the cart does not hit the end of the rail before.
 
     Source: Anderson, Moore, "Optimal Control: Linear Quadratic Methods", 1990, ch. 2 and 3.
     """
