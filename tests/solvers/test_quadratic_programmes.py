@@ -17,11 +17,11 @@ from tests.solvers.problems import solve
 @pytest.mark.parametrize(
     ("nx", "nu", "rows", "N", "soft", "instances"),
     [
-        (1, 1, 1, 1, False, 100),
-        (4, 2, 3, 10, False, 100),
-        (9, 3, 5, 20, False, 60),
-        (4, 2, 3, 10, True, 60),
-        (6, 4, 12, 15, True, 15),
+        (1, 1, 1, 1, False, 250),
+        (4, 2, 3, 10, False, 300),
+        (9, 3, 5, 20, False, 150),
+        (4, 2, 3, 10, True, 250),
+        (6, 4, 12, 15, True, 50),
     ],
 )
 def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(nx, nu, rows, N, soft, instances):
@@ -35,10 +35,11 @@ def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(nx,
         states, controls, cost = solve_with_piqp(instance)
         assert solution.status is Status.CONVERGED
         assert solution.cost == pytest.approx(cost, rel=1e-6, abs=1e-6)
-        # Weights down to 0.01 leave some controls nearly free: 2e-4 of the scale was seen over 1200 instances.
+        # Weights down to 0.01 leave some controls nearly free. In the worst of these 1,000 instances plans differ by 6e-4 of the
+        # scale, with a cost that is 5e-6 below piqp's when ours is solved to 1e-9.
         scale = 1 + np.abs(controls).max() + np.abs(states).max()
-        np.testing.assert_allclose(solution.trajectory.controls, controls, atol=5e-4 * scale)
-        np.testing.assert_allclose(solution.trajectory.states, states, atol=5e-4 * scale)
+        np.testing.assert_allclose(solution.trajectory.controls, controls, atol=1e-3 * scale)
+        np.testing.assert_allclose(solution.trajectory.states, states, atol=1e-3 * scale)
 
 
 def test_solves_from_any_neighbour_are_those_from_scratch():
