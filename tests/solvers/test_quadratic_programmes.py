@@ -35,8 +35,8 @@ def test_random_constrained_problems_have_the_optimum_of_a_trusted_qp_solver(nx,
         states, controls, cost = solve_with_piqp(instance)
         assert solution.status is Status.CONVERGED
         assert solution.cost == pytest.approx(cost, rel=1e-6, abs=1e-6)
-        # Weights down to 0.01 leave some controls nearly free. In the worst of these 1,000 instances plans differ by 6e-4 of the
-        # scale, with a cost that is 5e-6 below piqp's when ours is solved to 1e-9.
+        # Weights down to 0.01 leave some controls nearly free. In the worst of these 1,000 instances plans differ by 6e-4 of
+        # the scale, with a cost that is 5e-6 below piqp's when ours is solved to 1e-9.
         scale = 1 + np.abs(controls).max() + np.abs(states).max()
         np.testing.assert_allclose(solution.trajectory.controls, controls, atol=1e-3 * scale)
         np.testing.assert_allclose(solution.trajectory.states, states, atol=1e-3 * scale)
