@@ -44,22 +44,13 @@ static Merit try_step(Workspace *w, const Inputs *in, double alpha) {
         const double *dx = k < N ? q->z[k] + NU : q->z_terminal;
         double scaled[NX];
         for (int i = 0; i < NX; i++) scaled[i] = alpha * dx[i];
-        w->arg[0] = w->x[k], w->arg[1] = scaled, w->res[0] = w->trial_x[k];
-        ocp_plus(w->arg, w->res, 0, w->work, 0);
+        retract(w, w->x[k], scaled, w->trial_x[k]);
         for (int j = 0; k < N && j < NU; j++) w->trial_u[k][j] = w->u[k][j] + alpha * q->z[k][j];
 #if INNER
         if (k < N) inner_retract(&w->inner, k, q->z[k], alpha);
 #endif
     }
     return evaluate(w, in, (const double(*)[NXA])w->trial_x, (const double(*)[NU])w->trial_u);
-}
-
-static void accept(Workspace *w) {
-    memcpy(w->x, w->trial_x, sizeof w->x);
-    memcpy(w->u, w->trial_u, sizeof w->u);
-#if INNER
-    memcpy(w->inner.w, w->inner.trial, sizeof w->inner.w);
-#endif
 }
 
 static void drop_anchor(Search *s, const Workspace *w, const Merit *now) {
@@ -110,7 +101,7 @@ static int move(Search *s, Workspace *w, const Inputs *in, Merit *now) {
         const Merit trial = try_step(w, in, alpha);
         const int is_finite = isfinite(merit_of(&trial, 1)), has_paid = is_finite && pays(s, &trial, alpha);
         if (has_paid || (is_finite && !s->careful && s->on_trial < s->patience)) {
-            accept(w);
+            take_trial(w);
             s->on_trial = has_paid ? 0 : s->on_trial + 1;
             s->careful = 0;
             *now = trial;

@@ -64,7 +64,7 @@ static int real_time_iteration(Memory *m, const Inputs *in, const QPOptions *opt
     info->iterations = 1;
     if (!isfinite(merit_of(&trial, 1))) return NUMERICAL_FAILURE;
     if (is_wild(w, &trial)) return DIVERGED;
-    accept(w);
+    take_trial(w);
     return ITERATION_LIMIT;
 }
 
