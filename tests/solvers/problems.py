@@ -14,7 +14,7 @@ from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.manifold import Euclidean, Manifold
 from mpc_controller.model.parameters import Parameter, Parameters
 from mpc_controller.problem.constraint import control_bounds
-from mpc_controller.problem.cost import LeastSquares
+from mpc_controller.problem.cost import GeneralCost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.solution import Solution
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
@@ -146,3 +146,18 @@ def first_plan(robot: Any, task: Any) -> tuple[Array, Array, Trajectory]:
     start = np.asarray(task.initial_state, dtype=float)
     x0 = manifold.retract(start, 0.01 * np.random.default_rng(4).normal(size=manifold.ndx))
     return x0, task.reference(problem.times), constant_guess(problem, x0, robot.neutral)
+
+
+def spin_up() -> OptimalControlProblem:
+    """min −½ ω² over bounded torques: its Hessian is indefinite, and its optimum a corner of the bounds."""
+    return OptimalControlProblem(
+        name="spin up",
+        dynamics=RigidSpin(),
+        integrator=RungeKutta4(),
+        grid=(0.1,) * 5,
+        path_costs=(
+            GeneralCost("speed", lambda stage: -ca.dot(stage.x[4:], stage.x[4:]) / 2),
+            LeastSquares("torque", lambda stage: stage.u, (1e-3,) * 3),
+        ),
+        path_constraints=(control_bounds((-2.0,) * 3, (2.0,) * 3),),
+    )

@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 import time
 
-import casadi as ca
 import numpy as np
 import pytest
 
 from launch.bench.problems import PROBLEMS
 from mpc_controller.model.integrators import ExplicitEuler, RungeKutta4
 from mpc_controller.problem.constraint import Soft, control_bounds, state_bounds
-from mpc_controller.problem.cost import GeneralCost, LeastSquares
+from mpc_controller.problem.cost import LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.differential_dynamic_programming import DDP, ILQR
 from mpc_controller.solvers.solution import Status
 from tests.ipopt_reference import evaluate, solve_with_ipopt
 from tests.solvers.linear_quadratic import linear_problem, random_instance, solve_with_piqp
-from tests.solvers.problems import RigidSpin, constant_guess, mass_chain, solve, spin_to_rest, tumbling
+from tests.solvers.problems import constant_guess, mass_chain, solve, spin_to_rest, spin_up, tumbling
 
 METHODS = {"ilqr": ILQR, "ddp": DDP}
 BOTH = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
@@ -212,17 +211,7 @@ def test_one_and_many_stages_many_states_free_and_saturated_controls_are_solved(
 
 def test_an_indefinite_hessian_is_regularised():
     """min −½ ω² over bounded torques: no minimum inside, but a corner that the limits give."""
-    pushing = OptimalControlProblem(
-        name="spin up",
-        dynamics=RigidSpin(),
-        integrator=RungeKutta4(),
-        grid=(0.1,) * 5,
-        path_costs=(
-            GeneralCost("speed", lambda stage: -ca.dot(stage.x[4:], stage.x[4:]) / 2),
-            LeastSquares("torque", lambda stage: stage.u, (1e-3,) * 3),
-        ),
-        path_constraints=(control_bounds((-2.0,) * 3, (2.0,) * 3),),
-    )
+    pushing = spin_up()
     solution = solve(ILQR(pushing, real_time_iteration=False), np.r_[1.0, np.zeros(3), 0.1, 0.1, 0.1])
     assert solution.status is Status.CONVERGED
     np.testing.assert_allclose(np.abs(solution.trajectory.controls[:3]), 2.0, atol=1e-9)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 
-import casadi as ca
 import numpy as np
 import pytest
 
 from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.manifold import Manifold
 from mpc_controller.problem.constraint import control_bounds
-from mpc_controller.problem.cost import GeneralCost, LeastSquares
+from mpc_controller.problem.cost import LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.multiple_shooting import MultipleShooting
 from mpc_controller.solvers.solution import Status
 from mpc_controller.solvers.trajectory import Trajectory
+from tests.solvers.problems import spin_up
 from tests.solvers.test_stage_functions import RigidSpin
 
 N = 20
@@ -300,17 +300,7 @@ def test_plans_start_where_the_robot_is(problem):
 
 def test_an_indefinite_hessian_is_regularised(problem):
     """min −½ ω² over bounded torques: no minimum inside, but a corner that the bounds give."""
-    pushing = OptimalControlProblem(
-        name="spin up",
-        dynamics=RigidSpin(),
-        integrator=RungeKutta4(),
-        grid=(0.1,) * 5,
-        path_costs=(
-            GeneralCost("speed", lambda stage: -ca.dot(stage.x[4:], stage.x[4:]) / 2),
-            LeastSquares("torque", lambda stage: stage.u, (1e-3,) * 3),
-        ),
-        path_constraints=(control_bounds((-2.0,) * 3, (2.0,) * 3),),
-    )
+    pushing = spin_up()
     x0 = np.r_[1.0, np.zeros(3), 0.1, 0.1, 0.1]
     guess = Trajectory.constant(RigidSpin.manifold, np.arange(6, dtype=np.int64), x0, np.zeros(3))
     solver = MultipleShooting(pushing, real_time_iteration=False)
