@@ -28,18 +28,19 @@ class CommandError(Exception):
 def exit_code_of(error: BaseException) -> ExitCode | None:
     """The code for an error whose text is meant for users; None for one that is a mistake in the program."""
     # Imported here: `mpc --help` must not wait for CasADi, and an error is not in a hurry.
-    from launch.toml_table import TomlError
     from mpc_controller.bus.endpoints import BusError
     from mpc_controller.bus.recording import RecordingError
+    from mpc_controller.identification.model_structure import IdentificationError
     from mpc_controller.model.parameters import ParameterError
     from mpc_controller.native.compiler import CompilerError
     from mpc_controller.node.error import NodeError
     from mpc_controller.problem.cost import ProblemError
+    from mpc_controller.toml_table import TomlError
     from robots import RobotError
 
     if isinstance(error, CommandError):
         return error.code
-    if isinstance(error, TomlError | ParameterError | ProblemError | RobotError | RecordingError):
+    if isinstance(error, TomlError | ParameterError | ProblemError | RobotError | RecordingError | IdentificationError):
         return ExitCode.BAD_INPUT
     if isinstance(error, BusError | NodeError | CompilerError | OSError):
         return ExitCode.ENVIRONMENT

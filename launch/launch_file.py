@@ -32,11 +32,11 @@ from pathlib import Path
 from typing import Any, final
 
 from launch.bounds import DURATION_S, RATE_HZ, SEED
-from launch.toml_table import TomlTable
 from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.robot import Robot
 from mpc_controller.solvers import SOLVERS
+from mpc_controller.toml_table import TomlTable
 from robots import ROBOTS, load_robot
 from sim.mjcf import load_mjcf
 from sim.mujoco_plant import whole_steps

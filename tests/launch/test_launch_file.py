@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from launch.launch_file import load_launch_file
-from launch.toml_table import TomlError
 from mpc_controller.model.parameters import ParameterError
 from mpc_controller.solvers import SOLVERS
+from mpc_controller.toml_table import TomlError
 from robots import ROBOTS
 from sim.truth import SimTruth
 from tests.launch.command import ROOT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.toml_table import TomlError, TomlTable
+from mpc_controller.toml_table import TomlError, TomlTable
 
 
 def _table(folder: Path, text: str) -> TomlTable:
