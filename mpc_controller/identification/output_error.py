@@ -1,0 +1,385 @@
+"""Multi-step output error: the parameters with which the model predicts whole windows of the logs best."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from mpc_controller.arrays import Array
+from mpc_controller.identification.fit_library import FitLibrary, Normal
+from mpc_controller.identification.log import Log
+from mpc_controller.identification.model_structure import ModelStructure
+from mpc_controller.identification.sensitivity import DELAY, Unknowns
+from mpc_controller.identification.windows import WindowSet, cut, followed_states
+from mpc_controller.model.parameters import Parameters
+
+_TRIALS = 12  # of one iteration
+_STILL = 1e-7  # relative fall of the cost below which an iteration found nothing more
+_CLOSED = 1e-6  # a gap that small is none
+
+
+@final
+@dataclass(frozen=True)
+class OutputErrorOptions:
+    """window_s: length of the windows (None: the structure's horizon). interval_s: between the nodes inside a window (None: the
+    shorter of window and horizon). threshold: of Huber's loss in standard deviations (inf: least squares). reweighted: estimate
+    the noise of every signal from the residuals. iterations: at most so many, over all weightings. threads: None takes all
+    cores.
+    """
+
+    window_s: float | None = None
+    interval_s: float | None = None
+    threshold: float = 3.0
+    reweighted: bool = True
+    iterations: int = 100
+    threads: int | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Optimum:
+    """Where the iteration ended: θ (nθ,) with bounds and prior, and all that intervals are made of.
+
+    information (nθ, nθ): of the data, with the initial states eliminated, prior left out; scores (windows, nθ): each window's
+    share of the gradient, the same way. std (nres,): noise of the residuals.
+    """
+
+    unknowns: Unknowns
+    theta: Array
+    std: Array
+    cost: float
+    information: Array
+    scores: Array
+    windows: WindowSet
+    iterations: int
+    converged: bool
+    seconds: float
+
+
+@final
+class OutputError:
+    """θ̂ = argmin Σ_windows min_s Σ_k ρ(w (y_k ⊟ h(x_k, θ))) + prior,   x_0 = s,  x_{k+1} = F(x_k, u_k(t − d), p, dt_k).
+
+    Gauss-Newton with Levenberg-Marquardt damping; the initial states s are eliminated window by window (Schur complement), and
+    the nodes inside a window follow θ and s by condensing, with a line search on an ℓ1 merit of cost and gaps. Parameters stay
+    within their bounds by projection. A parameter with a `std` has a Gaussian prior of that width about its value; one without
+    has one as wide as its bounds, or as twice its own size, which only decides where the data say nothing. The constructor
+    compiles.
+    """
+
+    def __init__(
+        self,
+        structure: ModelStructure,
+        report: Callable[[str], None] = lambda line: None,
+        delay: bool | None = None,
+    ) -> None:
+        self.structure = structure
+        self.unknowns = Unknowns(structure, structure.delay_limit_s > 0 if delay is None else delay)
+        self.library = FitLibrary(self.unknowns, report)
+        table = self.unknowns.table
+        self.nominal = np.array([p.value for p in table])
+        self.lower = np.array([p.lower for p in table])
+        self.upper = np.array([p.upper for p in table])
+        self.scale = np.array([prior_std(p.value, p.lower, p.upper, p.std) for p in table])
+
+    def held(self, parameters: Parameters | None = None) -> Array:
+        """The values of the parameters that are not fitted."""
+        p = self.structure.dynamics.parameters if parameters is None else parameters
+        return np.array([p[name].value for name in self.unknowns.held])
+
+    def theta_of(self, parameters: Parameters, delay_s: float = 0.0) -> Array:
+        """θ with the values of a parameter table, and no biases or lags."""
+        theta = self.nominal.copy()
+        for k, name in enumerate(self.unknowns.parameters):
+            theta[k] = parameters[name].value
+        if self.unknowns.delay:
+            theta[self.unknowns.names.index(DELAY)] = delay_s
+        return theta
+
+    def delay_of(self, theta: Array) -> float:
+        return float(theta[self.unknowns.names.index(DELAY)]) if self.unknowns.delay else 0.0
+
+    def windows(self, logs: Sequence[Log], options: OutputErrorOptions, theta: Array) -> WindowSet:
+        """The logs in windows, started from states that θ's model follows them with."""
+        horizon = self.structure.horizon_s
+        window_s = horizon if options.window_s is None else options.window_s
+        interval_s = min(window_s, horizon) if options.interval_s is None else options.interval_s
+        period = float(np.median([log.period_s for log in logs]))
+        samples, interval = max(3, round(window_s / period)), max(2, round(interval_s / period))
+        delay = self.delay_of(theta) if self.unknowns.delay else None
+        states = followed_states(self.library, self.structure, logs, theta, self.held(), delay)
+        longest = max(b - a for log in logs for a, b in log.pieces)
+        windows = cut(logs, min(samples, longest))
+        return WindowSet(self.library, self.structure, logs, windows, interval, states, self.unknowns.delay)
+
+    def fit(
+        self,
+        logs: Sequence[Log],
+        options: OutputErrorOptions | None = None,
+        start: Array | None = None,
+        std: Array | None = None,
+        progress: Callable[[str], None] = lambda line: None,
+    ) -> Optimum:
+        """Fit to the logs, from θ `start` and noise `std` (nres,); without, the nominal values and the structure's own."""
+        options = options or OutputErrorOptions()
+        begun = time.monotonic()
+        theta = self.nominal.copy() if start is None else np.clip(start, self.lower, self.upper)
+        noise = self.structure.measurement_std.copy() if std is None else std.copy()
+        windows = self.windows(logs, options, theta)
+        with ThreadPoolExecutor(options.threads or len(os.sched_getaffinity(0))) as pool:
+            descent = _Descent(self, windows, options.threshold, pool, progress)
+            spent, converged = 0, False
+            for _ in range(8 if options.reweighted else 1):
+                windows.set_weights(noise)
+                theta, used, converged = descent.run(theta, options.iterations - spent)
+                spent += used
+                estimated = descent.noise(noise)
+                change = float(np.max(np.abs(np.log(estimated / noise)))) if options.reweighted else 0.0
+                if options.reweighted:
+                    noise = estimated
+                if change < 0.03 or spent >= options.iterations:
+                    break
+            windows.set_weights(noise)
+            final = descent.evaluate(theta, derivatives=True)
+        return Optimum(
+            self.unknowns,
+            theta,
+            noise,
+            final.cost,
+            final.information,
+            final.scores,
+            windows,
+            spent,
+            converged,
+            time.monotonic() - begun,
+        )
+
+
+@final
+@dataclass(frozen=True)
+class _Point:
+    """All windows together at one θ: cost, shifted cost, gaps, and with derivatives the normal equations, the initial states
+    eliminated (see `reduced`)."""
+
+    cost: float
+    shifted: float
+    gap: float
+    normals: list[Normal]
+    Hss: Array
+    Hsp: Array
+    Hpp: Array
+    gs: Array
+    gp: Array
+
+    @property
+    def information(self) -> Array:
+        X = np.linalg.solve(_firm(self.Hss), self.Hsp)
+        return np.asarray(self.Hpp.sum(axis=0) - np.einsum("wij,wik->jk", self.Hsp, X))
+
+    @property
+    def scores(self) -> Array:
+        y = np.linalg.solve(_firm(self.Hss), self.gs[:, :, None])[:, :, 0]
+        return np.asarray(self.gp - np.einsum("wij,wi->wj", self.Hsp, y))
+
+
+@final
+class _Descent:
+    """Damped Gauss-Newton steps over all windows of a set."""
+
+    def __init__(
+        self,
+        fit: OutputError,
+        windows: WindowSet,
+        threshold: float,
+        pool: ThreadPoolExecutor,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._fit, self._library, self._windows = fit, fit.library, windows
+        self._threshold, self._pool, self._progress = threshold, pool, progress
+        self._held = fit.held()
+        self._prior = 1 / fit.scale**2
+        self._penalty, self._damping = 1.0, 1e-3
+        self._squares = np.zeros(self._library.nres)
+        self._counts = np.ones(self._library.nres)
+
+    def run(self, theta: Array, iterations: int) -> tuple[Array, int, bool]:
+        """From θ until nothing more is found: θ, iterations, whether it converged. The nodes of the windows move along."""
+        point = self.evaluate(theta, derivatives=True)
+        for k in range(1, iterations + 1):
+            taken = self._iterate(theta, point)
+            if taken is None:
+                return theta, k, point.gap < _CLOSED
+            theta, before, point = taken[0], point, taken[1]
+            self._progress(f"iteration {k}: cost {point.cost:.6g}" + (f", gaps {point.gap:.2g}" if before.gap else ""))
+            fall = (self._merit(before, taken[2]) - self._merit(point, theta)) / max(self._merit(before, taken[2]), 1e-300)
+            if fall < _STILL and point.gap < _CLOSED:
+                return theta, k, True
+        return theta, iterations, False
+
+    def noise(self, std: Array) -> Array:
+        """Standard deviation of every residual at the last point with derivatives, not below a tenth of the sensor's own."""
+        count = np.maximum(self._counts, 1.0)
+        freedom = np.clip(1 - self._windows.count * self._library.ndx / count.sum(), 0.1, 1.0)
+        estimated = std * np.sqrt(np.maximum(self._squares, 1e-12) / (count * freedom))
+        lowest = 0.1 * self._fit.structure.measurement_std
+        return np.where(self._counts > 0, np.maximum(estimated, lowest), std)
+
+    def evaluate(self, theta: Array, derivatives: bool, nodes: list[Array] | None = None) -> _Point:
+        """All windows at θ, from their own nodes or from others."""
+        self._windows.set_delay(self._fit.delay_of(theta))
+        batches = self._windows.batches
+        kept = [batch.nodes for batch in batches]
+        for batch, other in zip(batches, nodes or kept, strict=True):
+            batch.nodes = other
+
+        def one(batch: object) -> Normal:
+            return self._library.window(batch, theta, self._held, self._threshold, derivatives)  # type: ignore[arg-type]
+
+        normals = list(self._pool.map(one, batches))
+        for batch, own in zip(batches, kept, strict=True):
+            batch.nodes = own
+        return self._gathered(normals, derivatives)
+
+    def _gathered(self, normals: list[Normal], derivatives: bool) -> _Point:
+        count, n = self._windows.count, self._library.ndx
+        cost, shifted, gap = (
+            np.concatenate([getattr(m, name) for m in normals])[:count] for name in ("cost", "shifted", "gap")
+        )
+        total = float(cost.sum()) if np.isfinite(cost).all() else np.inf
+        empty = np.zeros((0, 0, 0))
+        if not derivatives:
+            return _Point(total, total, float(gap.sum()), normals, empty, empty, empty, empty, empty)
+        self._squares = np.sum([m.squares.sum(axis=1) for m in normals], axis=0)
+        self._counts = np.sum([m.counts.sum(axis=1) for m in normals], axis=0)
+        H = np.concatenate([m.hessian for m in normals])[:count]
+        g = np.concatenate([m.gradient for m in normals])[:count]
+        return _Point(
+            total, float(shifted.sum()), float(gap.sum()), normals,
+            H[:, :n, :n], H[:, :n, n:], H[:, n:, n:], g[:, :n], g[:, n:],
+        )  # fmt: skip
+
+    def _iterate(self, theta: Array, point: _Point) -> tuple[Array, _Point, Array] | None:
+        """One accepted step: the new θ and its point, and the old θ; None where no step helps."""
+        for _ in range(_TRIALS):
+            step = self._step(theta, point)
+            if step is None:
+                self._damping = max(10 * self._damping, 1e-6)
+                continue
+            change, states, promised = step
+            self._raise_penalty(point, theta, promised)
+            expected = self._merit(point, theta) - promised
+            for fraction in (1.0, 0.5, 0.25) if self._windows.has_gaps else (1.0,):
+                trial = np.clip(theta + fraction * change, self._fit.lower, self._fit.upper)
+                nodes = self._moved(point, states, change, fraction)
+                value = self.evaluate(trial, derivatives=False, nodes=nodes)
+                fall = self._merit(point, theta) - self._merit(value, trial)
+                if fall >= 1e-4 * fraction * max(expected, 0.0) and np.isfinite(value.cost):
+                    for batch, moved in zip(self._windows.batches, nodes, strict=True):
+                        batch.nodes = moved
+                    good = fall > 0.25 * fraction * expected
+                    self._damping = max(self._damping / (5 if good else 1), 1e-12) if fraction == 1.0 else self._damping
+                    return trial, self.evaluate(trial, derivatives=True), theta
+            self._damping = max(8 * self._damping, 1e-6)
+        return None
+
+    def _merit(self, point: _Point, theta: Array) -> float:
+        off = theta - self._fit.nominal
+        return point.cost + 0.5 * float(off @ (self._prior * off)) + self._penalty * point.gap
+
+    def _raise_penalty(self, point: _Point, theta: Array, promised: float) -> None:
+        """ℓ1 weight of the gaps with which the step goes down: closing them may cost."""
+        if point.gap > _CLOSED:
+            rise = promised - (self._merit(point, theta) - self._penalty * point.gap)
+            self._penalty = max(self._penalty, 2 * rise / point.gap)
+
+    def _step(self, theta: Array, point: _Point) -> tuple[Array, Array, float] | None:
+        """δθ, δs (windows, ndx) and the merit without gaps that the quadratic model promises; None where it has no minimum."""
+        damping, fit = self._damping, self._fit
+        off = theta - fit.nominal
+        gradient = point.gp.sum(axis=0) + self._prior * off
+        Hpp = point.Hpp.sum(axis=0) + np.diag(self._prior)
+        Hpp_damped = Hpp + damping * np.diag(np.diag(Hpp))
+        diagonal = np.einsum("wii->wi", point.Hss)
+        Hss = _firm(point.Hss + damping * diagonal[:, :, None] * np.eye(self._library.ndx))
+        both = np.concatenate([point.Hsp, point.gs[:, :, None]], axis=2)
+        try:
+            solved = np.linalg.solve(Hss, both)
+        except np.linalg.LinAlgError:
+            return None
+        reduced = Hpp_damped - np.einsum("wij,wik->jk", point.Hsp, solved[:, :, :-1])
+        right = gradient - np.einsum("wij,wi->j", point.Hsp, solved[:, :, -1])
+        scale = fit.scale
+        lowest, highest = (fit.lower - theta) / scale, (fit.upper - theta) / scale
+        scaled = _bounded_step(scale[:, None] * reduced * scale, scale * right, lowest, highest)
+        if scaled is None or not np.isfinite(scaled).all():
+            return None
+        change = scale * scaled
+        states = -(solved[:, :, -1] + solved[:, :, :-1] @ change)
+        promised = (
+            point.shifted
+            + float(np.einsum("wi,wi->", point.gs, states) + gradient @ change)
+            + 0.5 * float(np.einsum("wi,wij,wj->", states, point.Hss, states) + change @ Hpp @ change)
+            + float(np.einsum("wi,wij,j->", states, point.Hsp, change))
+            + 0.5 * float(off @ (self._prior * off))
+        )
+        return change, states, promised
+
+    def _moved(self, point: _Point, states: Array, change: Array, fraction: float) -> list[Array]:
+        """Nodes after a fraction of the step: the first by δs, those inside by X δs + P δθ + c."""
+        lanes, n = self._library.lanes, self._library.ndx
+        result = []
+        for number, (batch, normal) in enumerate(zip(self._windows.batches, point.normals, strict=True)):
+            free = np.zeros((lanes, n))
+            some = states[number * lanes : (number + 1) * lanes]
+            free[: len(some)] = some
+            steps = np.zeros((len(batch.nodes), n, lanes))
+            steps[0] = free.T
+            if normal.sensitivity is not None and len(normal.sensitivity):
+                S = normal.sensitivity
+                steps[1:] = np.einsum("jicl,lc->jil", S[:, :, :n], free) + np.einsum("jicl,c->jil", S[:, :, n:-1], change)
+                steps[1:] += S[:, :, -1]
+            result.append(self._library.moved(batch.nodes, fraction * steps))
+        return result
+
+
+def prior_std(value: float, lower: float, upper: float, std: float | None) -> float:
+    """Width of the prior of a parameter: its own, else half its range, at most twice its size."""
+    if std:
+        return std
+    width = 0.5 * (upper - lower)
+    if np.isfinite(width) and width > 0:
+        return min(width, 2 * abs(value)) if value else width
+    return 2 * abs(value) or 1.0
+
+
+def _firm(H: Array) -> Array:
+    """With a ridge far below what is seen, so that states that no sensor sees stay where they are."""
+    diagonal = np.einsum("wii->wi", H)
+    ridge = 1e-12 * (diagonal.max(axis=1, keepdims=True) + 1e-300) + 1e-12
+    return np.asarray(H + (ridge * np.ones_like(diagonal))[:, :, None] * np.eye(H.shape[1]))
+
+
+def _bounded_step(H: Array, g: Array, lowest: Array, highest: Array) -> Array | None:
+    """min ½ δᵀHδ + gᵀδ for lowest ≤ δ ≤ highest, by projected Newton: entries that would leave are held at the bound."""
+    free = np.ones(len(g), dtype=bool)
+    change = np.zeros(len(g))
+    for _ in range(len(g) + 1):
+        if not free.any():
+            return change
+        rest = g[free] + H[np.ix_(free, ~free)] @ change[~free]
+        try:
+            change[free] = -np.linalg.solve(H[np.ix_(free, free)], rest)
+        except np.linalg.LinAlgError:
+            return None
+        beyond = free & ((change < lowest) | (change > highest))
+        if not beyond.any():
+            return change
+        change[beyond] = np.clip(change, lowest, highest)[beyond]
+        free &= ~beyond
+    return change
