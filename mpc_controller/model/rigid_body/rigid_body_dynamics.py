@@ -10,6 +10,7 @@ from typing import final
 import casadi as ca
 
 from mpc_controller.model.dynamics import TwiceDifferentiatedDynamics
+from mpc_controller.model.inverse_dynamics import InverseDynamics
 from mpc_controller.model.manifold import Manifold
 from mpc_controller.model.parameters import Parameter, ParameterError, Parameters
 from mpc_controller.model.rigid_body.forward_dynamics import forward_dynamics
@@ -21,7 +22,7 @@ from mpc_controller.model.rigid_body.spatial import Inertia
 
 
 @final
-class RigidBodyDynamics(TwiceDifferentiatedDynamics):
+class RigidBodyDynamics(TwiceDifferentiatedDynamics, InverseDynamics):
     """M(q) v̇ + C(q, v) v + g(q) + damping v = τ,  q̇ = the joints' rates at v.
 
     x = (q, v), joint after joint as in `model`; u = τ of the joints `actuated`, in their order (by default all but
@@ -74,6 +75,11 @@ class RigidBodyDynamics(TwiceDifferentiatedDynamics):
     def second_derivatives(self, x: ca.SX, u: ca.SX, p: ca.SX, multiplier: ca.SX) -> ca.SX:
         hessian: ca.SX = self._second_derivatives(x, u, p, multiplier)
         return hessian
+
+    def equation_error(self, x: ca.SX, xdot: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+        """τ(q, v, v̇, p) − τ of the controls (nv,) [N, N m]; affine in p."""
+        nq = self.model.nq
+        return rnea(self.model_at(p), x[:nq], x[nq:], xdot[nq:]) - self._selection @ u
 
     def model_at(self, p: ca.SX) -> RigidBodyModel:
         """The tree with its damping and payload as expressions of the parameters p (np,)."""
