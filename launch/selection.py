@@ -10,6 +10,7 @@ from pathlib import Path
 
 from launch.errors import CommandError, ExitCode
 from mpc_controller.bus.endpoints import BusError, Endpoints, default_address
+from mpc_controller.control.command_delay import control_delay_of
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers import SOLVERS
@@ -27,16 +28,17 @@ def robot_with(name: str, parameters: Path | None, plant_rate_hz: float | None) 
         robot = replace(robot, plant_rate_hz=plant_rate_hz)
     if parameters is None:
         return robot
-    return with_parameters(robot, load_parameters(parameters, robot.dynamics.nominal.parameters).as_dict())
+    loaded = load_parameters(parameters, robot.dynamics.nominal.parameters)
+    return with_parameters(robot, loaded.as_dict(), control_delay_of(loaded))
 
 
-def with_parameters(robot: Robot, values: Mapping[str, float]) -> Robot:
-    """The robot with other values of its model's parameters. Raises ParameterError."""
+def with_parameters(robot: Robot, values: Mapping[str, float], control_delay_s: float = 0.0) -> Robot:
+    """The robot with other values of its model's parameters, and other delay of its commands. Raises ParameterError."""
     dynamics = copy.copy(robot.dynamics)
     dynamics.parameters = dynamics.parameters.with_values(values)
     dynamics.nominal = copy.copy(dynamics.nominal)
     dynamics.nominal.parameters = dynamics.nominal.parameters.with_values(values)
-    return replace(robot, dynamics=dynamics)
+    return replace(robot, dynamics=dynamics, control_delay_s=control_delay_s)
 
 
 def task_of(robot: Robot, name: str | None) -> Task:

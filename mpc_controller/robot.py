@@ -70,7 +70,7 @@ class Robot:
     that keeps the robot still: it takes a place from `planned`, never speeds. `neutral` is the control (nu,) before any
     measurement. `passive_without_plan` robots keep to it until a plan was followed since the start or the last stop: a
     quadrotor on the ground must not spin its rotors because its battery was plugged in. `mjcf_adapter` is None where
-    x = (qpos, qvel, act) of the MJCF.
+    x = (qpos, qvel, act) of the MJCF. Commands act `control_delay_s` later than they are sent; an identified number.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Robot:
     disturbance_std: Array
     mjcf_adapter: MjcfAdapter | None = None
     passive_without_plan: bool = False
+    control_delay_s: float = 0.0
 
     @cached_property
     def model_hash(self) -> str:

@@ -35,7 +35,7 @@ def replay(request: ReplayRequest) -> ExitCode:
     recorded, told = _first_plan(request.recording)
     robot = robot_with(recorded.robot, request.parameters, request.plant_rate_hz or (told and told.plant_rate_hz))
     if told and request.parameters is None:
-        robot = with_parameters(robot, told.parameters)
+        robot = with_parameters(robot, told.parameters, told.control_delay_s)
     rate_hz = told and told.rate_hz
     check_rates(robot, rate_hz)
     task = task_of(robot, recorded.task)

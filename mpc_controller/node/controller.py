@@ -149,7 +149,7 @@ class Controller:
             return
         self._apply_updates(observation)
         self._latency.observe(observation)
-        self._estimate = self._estimator.update(observation, self._parameters.model)
+        self._estimate = self._estimator.update(self._horizon.acting(observation), self._parameters.model)
         self._observation = observation
         if self._estimate.note:
             topic = self._estimate.note.partition(":")[0]

@@ -65,9 +65,8 @@ def run_controller(
     job = control_job(robot, task, solver, options)
     _warm_up(job)
     totals = Totals(job, solver)
-    introduction = Introduction(
-        job.rate_hz, robot.plant_rate_hz, options.estimator, {p.name: p.value for p in robot.dynamics.nominal.parameters}
-    )
+    values = robot.dynamics.nominal.parameters.as_dict()
+    introduction = Introduction(job.rate_hz, robot.plant_rate_hz, options.estimator, values, robot.control_delay_s)
 
     def introduce(epoch: int) -> Event:
         return introduction.event(robot.name, epoch, solver.build_s)

@@ -15,12 +15,13 @@ _PARAMETER = "parameter."  # before the names of parameters
 @final
 @dataclass(frozen=True)
 class Introduction:
-    """With which rates [Hz], estimator and parameters of the robot's model a controller plans."""
+    """With which rates [Hz], estimator, parameters of the robot's model and delay of its commands a controller plans."""
 
     rate_hz: float
     plant_rate_hz: float
     estimator: str
     parameters: Mapping[str, float]
+    control_delay_s: float = 0.0
 
     def event(self, robot: str, epoch: int, build_s: float) -> Event:
         """build_s: what it took to make the solver."""
@@ -30,6 +31,7 @@ class Introduction:
             "plant_rate_hz": repr(self.plant_rate_hz),
             "estimator": self.estimator,
             "build_s": repr(build_s),
+            "control_delay_s": repr(self.control_delay_s),
         }
         details |= {_PARAMETER + name: repr(value) for name, value in self.parameters.items()}
         return Event(EventKind.INFO, 0, "controller", f"controller of '{robot}' is ready", details=details)
@@ -42,9 +44,10 @@ class Introduction:
             return None
         try:
             rates = float(told["rate_hz"]), float(told["plant_rate_hz"])
+            delay_s = float(told.get("control_delay_s", "0"))
             values = {name.removeprefix(_PARAMETER): float(v) for name, v in told.items() if name.startswith(_PARAMETER)}
         except ValueError:
             return None
-        if not all(math.isfinite(rate) and rate > 0 for rate in rates):
+        if not all(math.isfinite(rate) and rate > 0 for rate in rates) or not 0 <= delay_s < math.inf:
             return None
-        return Introduction(*rates, told["estimator"], values)
+        return Introduction(*rates, told["estimator"], values, delay_s)
