@@ -18,7 +18,7 @@ def check_truth(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> None:
 def scale_model(model: mujoco.MjModel, data: mujoco.MjData, truth: SimTruth) -> None:
     """Apply the truth's factors to masses, joints and actuators."""
     model.body_mass[:] *= truth.mass_scale
-    model.body_inertia[:] *= truth.mass_scale
+    model.body_inertia[:] *= truth.mass_scale * truth.inertia_scale
     model.dof_damping[:] *= truth.joint_damping_scale
     model.dof_frictionloss[:] *= truth.joint_friction_scale
     model.actuator_gainprm[:, 0] *= truth.actuator_gain_scale

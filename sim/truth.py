@@ -11,6 +11,7 @@ from typing import Any, Self, final
 # Valid ranges, both ends included: wide enough for any robot, narrow enough to catch a wrong unit.
 _RANGES = {
     "mass_scale": (0.1, 10.0),
+    "inertia_scale": (0.1, 10.0),
     "linear_drag": (0.0, 1000.0),
     "joint_damping_scale": (0.0, 100.0),
     "joint_friction_scale": (0.0, 100.0),
@@ -27,7 +28,8 @@ _PARAMETER_SCALES = (0.1, 10.0)
 class SimTruth:
     """How the plant differs from its MJCF; the table `[sim.truth]` of a launch file has the same keys.
 
-    mass_scale: factor on mass and inertia of all bodies; gravity stays.
+    mass_scale: factor on mass and inertia of all bodies; gravity stays. inertia_scale: a further factor on their inertia about
+    their own centres alone: the same mass, further out.
     linear_drag [N s/m]: force −c v on the base body, v its velocity in the world frame, for bases that translate.
     joint_damping_scale, joint_friction_scale: factors on the joints' damping and friction loss.
     actuator_gain_scale: factor on the force that every actuator gives for its command.
@@ -46,6 +48,7 @@ class SimTruth:
     observation_delay_s: float = 0.0
     noise_scale: float = 1.0
     parameter_scale: Mapping[str, float] = field(default_factory=dict)
+    inertia_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():

@@ -24,6 +24,7 @@ _EXPECTED = Parameters(
         Parameter("arm", 1.0, "m"),
         Parameter("torque_per_thrust", 1.0, "m"),
         Parameter("motor_time_constant", 1.0, "s"),
+        Parameter("drag", 0.0, "N s/m"),
     )
 )
 
@@ -32,14 +33,15 @@ _EXPECTED = Parameters(
 class QuadrotorDynamics(Dynamics):
     """Rigid body with four thrusts T_i along its z axis, which follow the commands u_i with a first-order lag.
 
-        ṗ = v                                   v̇ = R(q) (0, 0, Σ T_i) / m − (0, 0, g)
+        ṗ = v                                   v̇ = (R(q) (0, 0, Σ T_i) − c v) / m − (0, 0, g)
         q̇ = ½ q ⊗ (0, ω)                        J ω̇ = τ − ω × J ω
         Ṫ_i = (u_i − T_i) / t_m                 τ = (Σ y_i T_i, −Σ x_i T_i, κ Σ s_i T_i)
 
     x = (p [m, world], q [w, x, y, z, body to world], v [m/s, world], ω [rad/s, body], T [N]);  u = commanded thrusts [N].
     Rotors at (x_i, y_i) = arm/√2 · (1,−1), (−1,−1), (−1,1), (1,1), numbered as on the Crazyflie (front right, back right, back
     left, front left; x forward, y left), with reaction torques of sign s = (−, +, −, +).
-    p = (m, J_x, J_y, J_z, arm, κ, t_m). Leaves out drag, rotor inertia, products of inertia and the ground.
+    p = (m, J_x, J_y, J_z, arm, κ, t_m, c). Drag is the same in all directions, in still air. Leaves out rotor inertia,
+    products of inertia and the ground.
     """
 
     name = "quadrotor"
@@ -59,7 +61,7 @@ class QuadrotorDynamics(Dynamics):
         self.parameters = load_parameters(Path(__file__).with_name("parameters.toml"), _EXPECTED)
 
     def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
-        mass, arm, kappa, lag = p[0], p[4], p[5], p[6]
+        mass, arm, kappa, lag, drag = p[0], p[4], p[5], p[6], p[7]
         inertia = p[1:4]
         quaternion, velocity, omega, thrust = ca.vertsplit(x[3:7]), x[7:10], x[10:13], x[13:17]
         t1, t2, t3, t4 = ca.vertsplit(thrust)
@@ -69,7 +71,8 @@ class QuadrotorDynamics(Dynamics):
             lever * (-t1 + t2 + t3 - t4),
             kappa * (-t1 + t2 - t3 + t4),
         )
-        acceleration = body_z_axis(x[3:7]) * (ca.sum1(thrust) / mass) - ca.vertcat(0, 0, GRAVITY)
+        push = body_z_axis(x[3:7]) * ca.sum1(thrust) - drag * velocity
+        acceleration = push / mass - ca.vertcat(0, 0, GRAVITY)
         half_omega = [ca.SX(0), *ca.vertsplit(omega / 2)]
         return ca.vertcat(
             velocity,

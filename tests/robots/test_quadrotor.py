@@ -13,6 +13,8 @@ from robots.quadrotor.hold import hover_gain
 from robots.quadrotor.reference import lemniscate, smooth_step, state_along, through
 from robots.quadrotor.tasks import GROUND, THRUST_LIMIT, heading, hover_state
 from sim.mjcf import load_mjcf
+from sim.mujoco_plant import MujocoPlant
+from sim.truth import SimTruth
 
 ROBOT = load_robot("quadrotor")
 STEP = 1 / ROBOT.plant_rate_hz
@@ -57,6 +59,24 @@ def test_accelerations_are_mujocos_on_random_states():
         later = data.qpos.copy()
         mujoco.mj_integratePos(model, later, data.qvel, 1e-7)
         np.testing.assert_allclose(xdot[:7], (later - data.qpos) / 1e-7, atol=1e-5)
+
+
+def test_drag_and_other_masses_and_inertias_are_those_of_the_simulated_truth():
+    """Half a second of flight of a plant with a hidden truth, and of the model with the parameters that it stands for."""
+    p, rng = ROBOT.dynamics.parameters, np.random.default_rng(2)
+    truth = SimTruth(mass_scale=1.3, inertia_scale=1.4, linear_drag=0.02, noise_scale=0.0)
+    hidden = {name: p[name].value * 1.3 * 1.4 for name in ("inertia_x", "inertia_y", "inertia_z")}
+    p = p.with_values(hidden | {"mass": 1.3 * MASS, "drag": 0.02})
+    state = hover_state(ROBOT.dynamics)
+    state[2], state[7:10], state[10:13] = 5.0, (2.0, -1.0, 0.5), (1.0, 2.0, 3.0)
+    plant = MujocoPlant(ROBOT, state, truth, 0, STEP)
+    x, u, dt = ca.SX.sym("x", 17), ca.SX.sym("u", 4), STEP
+    step = ca.Function("F", [x, u], [RungeKutta4().step(ROBOT.dynamics, x, u, ca.SX(ca.DM(p.values)), ca.SX(dt))])
+    for _ in range(round(0.5 / dt)):
+        command = 0.086 + rng.uniform(-0.03, 0.03, 4)
+        plant.apply(command)
+        state = step(state, command).full().ravel()
+    np.testing.assert_allclose(ROBOT.dynamics.manifold.difference(state, plant.read()[1]), 0.0, atol=6e-3)
 
 
 def test_a_second_of_flight_is_mujocos():
