@@ -18,6 +18,8 @@ from launch.options import (
     HOW_TO_PLAN,
     INPUT_FILE,
     RATE,
+    SHARE,
+    GreedyCommand,
     duration_option,
     endpoint_option,
     json_option,
@@ -26,6 +28,7 @@ from launch.options import (
     task_option,
 )
 
+_METHODS = ("auto", "least-squares", "output-error")  # as in mpc_controller.identification.identify, likewise
 _ESTIMATORS = ("ekf", "passthrough")  # as in mpc_controller.control.estimators, which is slow to import
 
 
@@ -176,6 +179,99 @@ def control(
 
     return run(
         ControlRequest(robot, task, solver, rate, plant_rate, endpoint, parameters, estimator, wait, priority, duration, json)
+    )
+
+
+@mpc.command()
+@click.argument("robot")
+@click.option(
+    "--parameter", "names", multiple=True, metavar="NAME", help="Learn this one; repeatable. [default: all uncertain]"
+)
+@click.option("--rate", type=RATE, default=2.0, show_default=True, metavar="HZ", help="Updates per second, at most.")
+@click.option("--plant-rate", type=RATE, metavar="HZ", help="Rate of the plant, where it is not the robot's own.")
+@endpoint_option
+@click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Start from these, as the controller does.")
+@click.option("--output", type=FILE, metavar="FILE", help="Save what was learned, for `mpc control --parameters`.")
+@click.option("--force", is_flag=True, help="Replace the --output file.")
+@duration_option
+@json_option
+def adapt(
+    robot: str,
+    names: tuple[str, ...],
+    rate: float,
+    plant_rate: float | None,
+    endpoint: str | None,
+    parameters: Path | None,
+    output: Path | None,
+    force: bool,
+    duration: float | None,
+    json: str | None,
+) -> int:
+    """Learn parameters of ROBOT while it is controlled, and tell its controller.
+
+    It hears the plant, and moves what the controller plans with in small steps, once the data say enough. It stops at Ctrl-C.
+
+    \b
+      mpc adapt quadrotor --parameter mass
+      mpc adapt arm --parameter payload_mass --output learned.toml
+    """
+    from launch.commands.adapt import AdaptRequest
+    from launch.commands.adapt import adapt as run
+
+    return run(AdaptRequest(robot, names, rate, plant_rate, endpoint, parameters, output, force, duration, json))
+
+
+@mpc.command(cls=GreedyCommand, greedy=("--validate",))
+@click.argument("robot")
+@click.argument("logs", nargs=-1, required=True, metavar="LOG...")
+@click.option("--validate", multiple=True, metavar="LOG...", help="Judge the result by these, which are not fitted to.")
+@click.option("--hold-out", type=SHARE, default=0.0, metavar="SHARE", help="Keep this last part of every log for validation.")
+@click.option("--method", type=click.Choice(_METHODS), default="auto", show_default=True, help="How to fit.")
+@click.option(
+    "--mapping", type=INPUT_FILE, metavar="FILE", help="Columns of the signals. [default: the machine's own]"
+)
+@click.option("--keep", multiple=True, metavar="CONDITION", help="Use only samples with it, such as 'position_z > 0.1'.")
+@click.option("--fix", multiple=True, metavar="NAME", help="Do not fit this parameter; repeatable.")
+@click.option("--nominal", type=INPUT_FILE, metavar="FILE", help="Start from these parameters. [default: the machine's own]")
+@click.option("--window", type=DURATION, metavar="S", help="Length of the windows that are predicted. [default: the horizon]")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Cores to use. [default: all]")
+@click.option("--output", type=FILE, metavar="FILE", help="The parameters. [default: ROBOT-identified.toml]")
+@click.option("--report", type=FILE, metavar="FILE", help="The report, HTML. [default: beside the parameters]")
+@click.option("--force", is_flag=True, help="Replace these files where they exist.")
+@json_option
+def identify(
+    robot: str,
+    logs: tuple[str, ...],
+    validate: tuple[str, ...],
+    hold_out: float,
+    method: str,
+    mapping: Path | None,
+    keep: tuple[str, ...],
+    fix: tuple[str, ...],
+    nominal: Path | None,
+    window: float | None,
+    threads: int | None,
+    output: Path | None,
+    report: Path | None,
+    force: bool,
+    json: str | None,
+) -> int:
+    """Find the parameters of ROBOT in its LOGs.
+
+    Logs are recordings of `mpc record` and `mpc launch`, or CSV, NPZ and MAT files whose columns a mapping names. The table
+    tells nominal values, estimates with 95 % intervals, and what the data do not see. The parameters go into a file that
+    `mpc control` loads, with where they come from; the report shows how well they predict.
+
+    \b
+      mpc identify quadrotor flight1.mcap flight2.mcap --validate flight3.mcap
+      mpc identify emps DATA_EMPS.mat --hold-out 0.3 --output emps.toml
+    """
+    from launch.commands.identify import IdentifyRequest, identify_machine
+
+    return identify_machine(
+        IdentifyRequest(
+            robot, logs, validate, hold_out, method, mapping, keep, fix, nominal, window, threads, output, report, force, json
+        )
     )
 
 

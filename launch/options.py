@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -30,12 +31,33 @@ class Number(click.ParamType[float]):
         return number
 
 
+@final
+class GreedyCommand(click.Command):
+    """A command whose options named in `greedy` take all that follows them up to the next option: --validate A B C."""
+
+    def __init__(self, *args: Any, greedy: Sequence[str] = (), **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._greedy = greedy
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        current: str | None = None
+        for argument in args:
+            if argument.startswith("-") and argument != "-":
+                current = argument if argument in self._greedy else None
+                spread += [] if current else [argument]
+            else:
+                spread += [current, argument] if current else [argument]
+        return super().parse_args(ctx, spread)
+
+
 # As in mpc_controller.solvers, which is slow to import.
 SOLVER_NAMES = ("multiple-shooting", "collocation", "ilqr", "ddp", "single-shooting", "lqr")
 HOW_TO_PLAN = f"How to plan: {', '.join(SOLVER_NAMES)}."
 
 RATE = Number(RATE_HZ)
 DURATION = Number(DURATION_S)
+SHARE = Number((0.0, 0.9))
 FILE = click.Path(path_type=Path)
 INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 

@@ -102,7 +102,8 @@ class LogPrediction:
     role: "fitted" or "validation". times (K,), measured (K, ny) and predicted (K, ny) [NaN outside pieces]: over windows of the
     horizon, each from its fitted initial state. residuals (K, ny tangent): measured ⊟ predicted. error (H, signals): mean over
     all starts of the length of the error of each of ModelStructure.signals, h = 1..H steps of `period_s` after a *measured*
-    start.
+    start. window_starts: samples at which the windows of `predicted` begin, ascending; pictures show them. open_loop (K, ny):
+    every piece simulated whole from its measured first state; open_loop_rms (signals,): its error, not finite where it ran away.
     """
 
     log: str
@@ -113,6 +114,9 @@ class LogPrediction:
     residuals: Array
     period_s: float
     error: Array
+    window_starts: tuple[int, ...] = ()
+    open_loop: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    open_loop_rms: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @final

@@ -96,7 +96,7 @@ class FitLibrary:
 
 @final
 class Normal:
-    """What a batch of windows gives, lane by lane: cost (lanes,), shifted cost, gap, gradient (lanes, n), hessian (lanes, n, n),
+    """What a batch of windows gives, lane by lane: cost, shifted cost, gap (lanes,), gradient (lanes, n), hessian (lanes, n, n),
     Σψe² and counts by residual row (nres, lanes), and S of the inner nodes [node, ndx, n + 1, lane]."""
 
     def __init__(self, raw: Array, sensitivity: Array | None, free: int, nres: int) -> None:

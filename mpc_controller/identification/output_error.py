@@ -160,6 +160,14 @@ class OutputError:
             time.monotonic() - begun,
         )
 
+    def fit_states(self, log: Log, theta: Array, std: Array, options: OutputErrorOptions) -> WindowSet:
+        """The windows of a log with initial states fitted to it, θ as it is."""
+        windows = self.windows([log], options, theta)
+        windows.set_weights(std)
+        with ThreadPoolExecutor(options.threads or len(os.sched_getaffinity(0))) as pool:
+            _Descent(self, windows, options.threshold, pool, lambda line: None, only_states=True).run(theta, 20)
+        return windows
+
 
 @final
 @dataclass(frozen=True)
@@ -199,7 +207,9 @@ class _Descent:
         threshold: float,
         pool: ThreadPoolExecutor,
         progress: Callable[[str], None],
+        only_states: bool = False,
     ) -> None:
+        self._only_states = only_states
         self._fit, self._library, self._windows = fit, fit.library, windows
         self._threshold, self._pool, self._progress = threshold, pool, progress
         self._held = fit.held()
@@ -315,7 +325,8 @@ class _Descent:
         reduced = Hpp_damped - np.einsum("wij,wik->jk", point.Hsp, solved[:, :, :-1])
         right = gradient - np.einsum("wij,wi->j", point.Hsp, solved[:, :, -1])
         scale = fit.scale
-        lowest, highest = (fit.lower - theta) / scale, (fit.upper - theta) / scale
+        room = 0.0 if self._only_states else 1.0
+        lowest, highest = room * (fit.lower - theta) / scale, room * (fit.upper - theta) / scale
         scaled = _bounded_step(scale[:, None] * reduced * scale, scale * right, lowest, highest)
         if scaled is None or not np.isfinite(scaled).all():
             return None

@@ -31,7 +31,9 @@ def simulate(
     """A log of ẋ = f(x, u(t − delay), p) at `times`; `law` sees the true state at each of them, its command is held."""
     d = structure.dynamics
     x, u, p, dt = ca.SX.sym("x", d.nx), ca.SX.sym("u", d.nu), ca.SX.sym("p", d.np), ca.SX.sym("dt")
-    step = NativeFunction(ca.Function("truth", [x, u, p, dt], [RungeKutta4(2).step(d, x, u, p, dt)]), f"truth of {structure.name}")
+    step = NativeFunction(
+        ca.Function("truth", [x, u, p, dt], [RungeKutta4(2).step(d, x, u, p, dt)]), f"truth of {structure.name}"
+    )
     random = np.random.default_rng(seed)
     state = np.array(x0, dtype=float)
     states, controls, events = [], [], []
