@@ -15,8 +15,9 @@ from mpc_controller.bus.messages import Observation
 class Estimate:
     """State (nx,) and disturbance (nd,) at `time_ns`.
 
-    covariance (ndx+nd, ndx+nd), of the tangent error and the disturbance, where the estimator knows it. `note` says in one line
-    what happened that is worth telling ('' when nothing).
+    covariance (ndx+nd+na, ndx+nd+na), of the tangent error, the disturbance and `learned` (na,), where the estimator knows it;
+    `learned` are parameters that it estimates, too. `note` says in one line what happened that is worth telling ('' when
+    nothing).
     """
 
     time_ns: int
@@ -24,6 +25,7 @@ class Estimate:
     disturbance: Array
     covariance: Array | None = None
     note: str = ""
+    learned: Array | None = None
 
 
 class Estimator(abc.ABC):
@@ -33,7 +35,7 @@ class Estimator(abc.ABC):
     def update(self, observation: Observation, parameters: Array) -> Estimate:
         """The state at the observation's time.
 
-        parameters (np,) are those of the robot's DisturbedDynamics; their disturbance entries are ignored.
+        parameters (np,) are those of the robot's DisturbedDynamics; those that it estimates itself are ignored.
         """
 
     @abc.abstractmethod

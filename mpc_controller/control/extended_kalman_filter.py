@@ -1,4 +1,4 @@
-"""An extended Kalman filter on the manifold, with a constant disturbance beside the state."""
+"""An extended Kalman filter on the manifold, with slow parameters beside the state: constant disturbances, or more."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mpc_controller.bus.messages import Observation
 from mpc_controller.control.estimator import Estimate, Estimator
 from mpc_controller.control.gap import Gap
 from mpc_controller.control.predictor import Predictor
+from mpc_controller.control.slow_parameters import SlowParameters, checked_std, disturbances_of
 from mpc_controller.robot import Robot
 
 
@@ -24,7 +25,8 @@ class FilterOptions:
     later than the model says a change of the command may take hold (0: it never does); actuators and buses commonly take a
     few milliseconds. unmeasured_std (ndx,): of the unmeasured tangent entries at the start; None takes 10 times
     Robot.process_std. disturbance_limit (nd,): |d| is kept within; None takes the bounds of the parameters
-    `disturbance.<state>`, and where there are none, 20 times Robot.disturbance_std (a walk of 400 s).
+    `disturbance.<state>`, and where there are none, 20 times Robot.disturbance_std (a walk of 400 s). calm_command_s: the
+    command is averaged over so long for the derivatives by learned parameters.
     """
 
     longest_gap_s: float = 0.25
@@ -33,87 +35,137 @@ class FilterOptions:
     command_delay_s: float = 0.005
     unmeasured_std: Array | None = None
     disturbance_limit: Array | None = None
+    calm_command_s: float = 0.1
 
 
 @final
 class ExtendedKalmanFilter(Estimator):
-    """State x on the manifold, disturbance d as a random walk; the error e = (δ, d − d̂) lives in R^(ndx+nd).
+    """State x on the manifold, slow parameters s (those of `slow`; the disturbances, as walks, when None); the error
+    e = (δ, s − ŝ) lives in R^(ndx+n).
 
-        predict   x̂ ← F(x̂, u, d̂, dt),  P ← Φ P Φᵀ + Q dt + [B; 0] U [B; 0]ᵀ,    Φ = [A E; 0 I]
+        predict   x̂ ← F(x̂, u, ŝ, dt),  ŝ ← D ŝ,  P ← Φ P Φᵀ + Q dt + [B; 0] U [B; 0]ᵀ,    Φ = [A E; 0 D],  D = e^(−dt/τ)
                   U ← e^(−Δt/τ) U + Δu Δuᵀ, once an observation: what may not have taken hold yet of the command's changes Δu
         update    y = z ⊟ x̂ (measured tangent entries),  S = H P Hᵀ + R,  K = P Hᵀ S⁻¹
-                  x̂ ← x̂ ⊞ K_x y,  d̂ ← d̂ + K_d y,  P ← (I − KH) P (I − KH)ᵀ + K R Kᵀ      (Joseph)
+                  x̂ ← x̂ ⊞ K_x y,  ŝ ← ŝ + K_s y,  P ← (I − KH) P (I − KH)ᵀ + K R Kᵀ      (Joseph)
 
     u is the command that the observation says was applied since the one before; dt is on the plant's clock, so gaps are
     bridged by prediction. A measurement with yᵀS⁻¹y above its χ² bound is rejected, unless too many were in a row. U, with
     τ = `command_delay_s`, keeps a bang-bang command through a delay that the model leaves out from looking like an outlier or
     a disturbance.
-    Leaves out the turn of the error's frame at an update, which is of second order. Source: Solà, "Quaternion kinematics for
-    the error-state Kalman filter", 2017; Pannocchia, Rawlings, 2003 for the disturbance.
+
+    When other parameters than s change, the disturbance d changes with them, so that F(x̂, u, p, dt) stays where it was: what d
+    made up for is not made up for twice. Learned parameters (SlowParameters) stand still in an `update` that must not learn:
+    their rows of K are 0, which the Joseph form takes (Schmidt's consider filter), so that P stays that of the errors made.
+    Their columns of E are taken at the averaged command ū, ū' = (u − ū)/`calm_command_s`: a controller feeds the sensors' noise
+    back into u, so that ∂F/∂s at u shares noise with x̂ and pulls ŝ to where the two cancel, far from the truth where gains are
+    high. At ū it does not, as an instrument; for a first-order average ⟨ū, u⟩ = ⟨ū, ū⟩, so the gain is right, too.
+
+    `predictor` must differentiate by the names of `slow`. Leaves out the turn of the error's frame at an update, which is of
+    second order. Source: Solà, "Quaternion kinematics for the error-state Kalman filter", 2017; Pannocchia, Rawlings, 2003 for
+    the disturbance.
     """
 
-    def __init__(self, robot: Robot, predictor: Predictor, initial_state: Array, options: FilterOptions | None = None) -> None:
+    def __init__(
+        self,
+        robot: Robot,
+        predictor: Predictor,
+        initial_state: Array,
+        options: FilterOptions | None = None,
+        slow: SlowParameters | None = None,
+    ) -> None:
         options = options or FilterOptions()
         dynamics = robot.dynamics
+        slow = slow or disturbances_of(robot, options.disturbance_limit)
+        if slow.names != predictor.slow:
+            raise ValueError(f"estimator: the slow parameters are {slow.names}, the predictor's derivatives {predictor.slow}")
         self._manifold = dynamics.manifold
         self._predictor = predictor
-        self._options = options
+        self._options, self._slow_model = options, slow
         self._initial_state = np.array(initial_state, dtype=float)
-        self._nominal_size = dynamics.nominal.np
         self._n, self._nd, self._nu = self._manifold.ndx, len(dynamics.channels), dynamics.nu
         self._measured = robot.measured_indices
         self._tangent = np.array(self._manifold.tangent_indices([int(i) for i in self._measured]), dtype=np.intp)
-        self._R = np.diag(_checked("measurement_std", robot.measurement_std, len(self._tangent)) ** 2)
-        process = _checked("process_std", robot.process_std, self._n)
-        walk = _checked("disturbance_std", robot.disturbance_std, self._nd)
-        self._Q = np.diag(np.concatenate([process, walk]) ** 2)
-        self._limit = _disturbance_limit(robot, options, walk)
-        self._initial_covariance = self._starting_covariance(10 * process, walk)
+        self._R = np.diag(checked_std("measurement_std", robot.measurement_std, len(self._tangent)) ** 2)
+        process = checked_std("process_std", robot.process_std, self._n)
+        self._Q = np.diag(np.concatenate([process, slow.walk_std]) ** 2)
+        self._places = np.array([dynamics.parameters.index(name) for name in slow.names], dtype=np.intp)
+        self._others = np.setdiff1d(np.arange(dynamics.np), self._places)
+        self._learned = self._n + np.flatnonzero(slow.is_learned)
+        self._initial_covariance = self._starting_covariance(10 * process, slow.start_std)
         self._gate = 2.0 * float(gammaincinv(len(self._tangent) / 2, options.gate_probability))
-        self._identity = np.eye(self._n + self._nd)
+        self._identity = np.eye(self._n + len(slow.names))
         self._time_ns: int | None = None
-        self._control = np.zeros(self._nu)
-        self._state = self._initial_state.copy()
-        self._disturbance = np.zeros(self._nd)
-        self._P = self._initial_covariance.copy()
-        self._U = np.zeros((self._nu, self._nu))
-        self._rejected_in_a_row = 0
+        self._other_parameters: Array | None = None
+        self._calm_control: Array | None = None
+        self._state, self._slow = self._initial_state, slow.start
+        self._P, self._U = self._initial_covariance, np.zeros((self._nu, self._nu))
+        self.reset()
 
-    def update(self, observation: Observation, parameters: Array) -> Estimate:
-        note = self._predict(observation, parameters)
+    def update(self, observation: Observation, parameters: Array, learn: bool = True) -> Estimate:
+        note = self._predict(observation, parameters, learn)
         if self._time_ns is None:
             self._start(observation)
         else:
-            note = note or self._correct(observation)
+            note = note or self._correct(observation, learn)
         self._time_ns, self._control = observation.time_ns, observation.control
-        return Estimate(observation.time_ns, self._state.copy(), self._disturbance.copy(), self._P.copy(), note)
+        disturbance, learned = self._slow[: self._nd].copy(), self._slow[self._nd :].copy()
+        return Estimate(observation.time_ns, self._state.copy(), disturbance, self._P.copy(), note, learned)
+
+    @property
+    def slope(self) -> Array:
+        """(ndx, learned) the derivatives of ẋ, in the tangent space, by what is learned."""
+        return self._slope
+
+    def doubt(self, scale: Array) -> None:
+        """Multiply the standard deviations of what is learned by `scale` (learned,); they stay within those of the start."""
+        self._P[self._learned] *= scale[:, None]
+        self._P[:, self._learned] *= scale
+        self._bound_covariance()
 
     def reset(self) -> None:
+        self._slow = self._slow_model.start.copy()
+        self._P = self._initial_covariance.copy()
+        self._forget()
+
+    def _forget(self) -> None:
+        """All but what was learned."""
         self._time_ns = None
         self._control = np.zeros(self._nu)
+        self._other_parameters = None
+        self._calm_control = None
+        self._slope = np.zeros((self._n, len(self._learned)))
         self._state = self._initial_state.copy()
-        self._disturbance = np.zeros(self._nd)
-        self._P = self._initial_covariance.copy()
-        self._U = np.zeros((self._nu, self._nu))
-        self._rejected_in_a_row = 0
+        self._slow = np.where(self._slow_model.is_learned, self._slow, self._slow_model.start)
+        self._distrust()
 
-    def _predict(self, observation: Observation, parameters: Array) -> str:
+    def _predict(self, observation: Observation, parameters: Array, learn: bool) -> str:
         """Carry state and covariance to the observation's time; a gap too long to bridge resets."""
         if self._time_ns is None:
             return ""
         gap = Gap.between(self._time_ns, observation.time_ns)
         if note := gap.too_long(self._options.longest_gap_s):
-            self.reset()
+            self._forget()
             return note
         self._change_command(observation.control - self._control, gap.seconds)
-        n = self._n
-        p = np.concatenate([parameters[: self._nominal_size], self._disturbance])
+        n, p = self._n, parameters.copy()
+        p[self._places] = self._slow
+        self._change_parameters(observation.control, p, gap.dt)
+        decay = np.exp(-gap.dt / self._slow_model.time_constant_s)
+        Q = gap.dt * self._Q
+        if not learn:
+            Q[self._learned, self._learned] = 0.0
         for _ in range(gap.steps):
-            self._state, A, B, E = self._predictor.linearize(self._state, observation.control, p, gap.dt)
+            p[self._places] = self._slow
+            x_next, A, B, E = self._predictor.linearize(self._state, observation.control, p, gap.dt)
+            self._calm_slope(E, observation.control, p, gap.dt)
+            self._state = x_next
             transition = self._identity.copy()
             transition[:n, :n], transition[:n, n:] = A, E
-            self._P = transition @ self._P @ transition.T + gap.dt * self._Q
+            transition[n:, n:] *= decay
+            self._slow = decay * self._slow
+            self._P = transition @ self._P @ transition.T + Q
             self._P[:n, :n] += B @ self._U @ B.T
+        self._bound_covariance()
         return ""
 
     def _change_command(self, change: Array, gap_s: float) -> None:
@@ -122,7 +174,40 @@ class ExtendedKalmanFilter(Estimator):
         if delay_s > 0:
             self._U = np.exp(-gap_s / delay_s) * self._U + np.outer(change, change)
 
-    def _correct(self, observation: Observation) -> str:
+    def _change_parameters(self, control: Array, p: Array, dt: float) -> None:
+        """Give the disturbance what a change of the other parameters takes from it: F(x̂, u, p, dt) stays where it was."""
+        last, self._other_parameters = self._other_parameters, p[self._others]
+        if last is None or np.array_equal(last, self._other_parameters) or dt <= 0 or self._nd == 0:
+            return
+        before = p.copy()
+        before[self._others] = last
+        after_step, _, _, E = self._predictor.linearize(self._state, control, p, dt)
+        lost = self._manifold.difference(self._predictor.step(self._state, control, before, dt), after_step)
+        if np.isfinite(lost).all():
+            d, nd = self._slow.copy(), self._nd
+            d[:nd] += np.linalg.lstsq(E[:, :nd], lost, rcond=None)[0]
+            self._slow = np.clip(d, self._slow_model.lower, self._slow_model.upper)
+            p[self._places] = self._slow
+
+    def _calm_slope(self, E: Array, control: Array, p: Array, dt: float) -> None:
+        """Put derivatives at the averaged command into the learned columns of E."""
+        columns = self._learned - self._n
+        if len(columns):
+            last = control if self._calm_control is None else self._calm_control
+            self._calm_control = last - np.expm1(-dt / self._options.calm_command_s) * (control - last)
+            E[:, columns] = self._predictor.linearize(self._state, self._calm_control, p, dt)[3][:, columns]
+            self._slope = E[:, columns] / dt
+
+    def _bound_covariance(self) -> None:
+        """What is learned is never less certain than at the start: rows and columns shrink, so P stays a covariance."""
+        if len(self._learned):
+            ratio = np.diag(self._initial_covariance)[self._learned] / np.diag(self._P)[self._learned]
+            if ratio.min() < 1.0:
+                scale = np.sqrt(np.minimum(ratio, 1.0))
+                self._P[self._learned] *= scale[:, None]
+                self._P[:, self._learned] *= scale
+
+    def _correct(self, observation: Observation, learn: bool) -> str:
         """Weigh prediction against measurement; returns what is worth telling."""
         P, idx = self._P, self._tangent
         z = self._state.copy()
@@ -135,9 +220,11 @@ class ExtendedKalmanFilter(Estimator):
             return self._reject(observation, distance)
         self._rejected_in_a_row = 0
         K = weighted[:, :-1].T
+        if not learn:
+            K[self._learned] = 0.0
         correction = K @ y
         self._state = self._manifold.normalized(self._manifold.retract(self._state, correction[: self._n]))
-        self._disturbance = np.clip(self._disturbance + correction[self._n :], -self._limit, self._limit)
+        self._slow = np.clip(self._slow + correction[self._n :], self._slow_model.lower, self._slow_model.upper)
         rest = self._identity.copy()
         rest[:, idx] -= K
         P = rest @ P @ rest.T + K @ self._R @ K.T
@@ -158,29 +245,20 @@ class ExtendedKalmanFilter(Estimator):
             self.reset()
         self._state[self._measured] = observation.measured
         self._state = self._manifold.normalized(self._state)
+        self._distrust()
+
+    def _distrust(self) -> None:
+        """The covariance of the start, but for what was learned."""
+        block, kept = np.ix_(self._learned, self._learned), self._P
         self._P = self._initial_covariance.copy()
+        if np.isfinite(kept).all():
+            self._P[block] = kept[block]
         self._U = np.zeros((self._nu, self._nu))
         self._rejected_in_a_row = 0
 
-    def _starting_covariance(self, unmeasured: Array, walk: Array) -> Array:
+    def _starting_covariance(self, unmeasured: Array, slow: Array) -> Array:
         if self._options.unmeasured_std is not None:
-            unmeasured = _checked("unmeasured_std", self._options.unmeasured_std, self._n)
+            unmeasured = checked_std("unmeasured_std", self._options.unmeasured_std, self._n)
         std = unmeasured.copy()
         std[self._tangent] = np.sqrt(np.diag(self._R))
-        return np.diag(np.concatenate([std, walk]) ** 2)
-
-
-def _disturbance_limit(robot: Robot, options: FilterOptions, walk: Array) -> Array:
-    """(nd,) the largest |d| of each channel."""
-    if options.disturbance_limit is not None:
-        return _checked("disturbance_limit", options.disturbance_limit, len(walk))
-    table = [robot.dynamics.parameters[f"disturbance.{channel}"] for channel in robot.dynamics.channels]
-    bounds = np.array([min(-q.lower, q.upper) for q in table], dtype=float)
-    return np.where(np.isfinite(bounds), bounds, 20.0 * walk)
-
-
-def _checked(name: str, std: Array, size: int) -> Array:
-    values = np.asarray(std, dtype=float)
-    if values.shape != (size,) or not np.all(np.isfinite(values) & (values >= 0)):
-        raise ValueError(f"estimator: {name} is {std}; it must be {size} finite numbers of at least 0")
-    return values
+        return np.diag(np.concatenate([std, slow]) ** 2)

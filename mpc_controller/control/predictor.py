@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 import casadi as ca
@@ -18,18 +18,24 @@ from mpc_controller.native.function import NativeFunction
 class Predictor:
     """x⁺ = F(x, u, p, dt) with quaternions scaled back to unit length, and the derivatives of
 
-        F(x ⊞ δ, u, p ⊕ d) ⊟ F(x, u, p)     in δ (A), u (B) and the disturbance parameters d (E) at δ = 0.
+        F(x ⊞ δ, u, p ⊕ s) ⊟ F(x, u, p)     in δ (A), u (B) and the slow parameters s (E) at δ = 0.
 
-    x (nx,), u (nu,), p (np,) in the order of `dynamics.parameters`, dt [s]. The constructor compiles (or takes from the cache).
+    x (nx,), u (nu,), p (np,) in the order of `dynamics.parameters`, dt [s]. `slow` names the parameters to differentiate by:
+    all disturbances when None. The constructor compiles (or takes from the cache).
     """
 
     def __init__(
-        self, dynamics: DisturbedDynamics, integrator: Integrator, report: Callable[[str], None] = lambda line: None
+        self,
+        dynamics: DisturbedDynamics,
+        integrator: Integrator,
+        report: Callable[[str], None] = lambda line: None,
+        slow: Sequence[str] | None = None,
     ) -> None:
         self.dynamics = dynamics
+        self.slow = dynamics.parameters.names[dynamics.nominal.np :] if slow is None else tuple(slow)
         x, u = ca.SX.sym("x", dynamics.nx), ca.SX.sym("u", dynamics.nu)
         p, dt = ca.SX.sym("p", dynamics.np), ca.SX.sym("dt")
-        x_next, A, B, E = _tangent_step(dynamics, integrator, x, u, p, dt)
+        x_next, A, B, E = _tangent_step(_Pushed(dynamics, self.slow), integrator, x, u, p, dt)
         self._step = NativeFunction(ca.Function("step", [x, u, p, dt], [x_next]), f"the prediction of {dynamics.name}", report)
         self._linearize = NativeFunction(
             ca.Function("linearize", [x, u, p, dt], [x_next, A, B, E]), f"the estimator of {dynamics.name}", report
@@ -40,7 +46,7 @@ class Predictor:
         return self._step(x, u, p, (dt,))[0]
 
     def linearize(self, x: Array, u: Array, p: Array, dt: float) -> tuple[Array, Array, Array, Array]:
-        """x⁺ (nx,), A (ndx, ndx), B (ndx, nu), E (ndx, nd)."""
+        """x⁺ (nx,), A (ndx, ndx), B (ndx, nu), E (ndx, slow)."""
         x_next, A, B, E = self._linearize(x, u, p, (dt,))
         ndx = len(A)
         return x_next, A.reshape(ndx, -1), B.reshape(ndx, -1), E.reshape(ndx, -1)
@@ -48,35 +54,56 @@ class Predictor:
 
 @final
 class _Pushed(DifferentiatedDynamics):
-    """The disturbance as further controls (u, d), so that integrators carry its derivatives along as they do those of u."""
+    """The slow parameters s as further controls (u, s), so that integrators carry their derivatives along as those of u."""
 
-    def __init__(self, dynamics: DisturbedDynamics) -> None:
+    def __init__(self, dynamics: DisturbedDynamics, slow: Sequence[str]) -> None:
         self._dynamics = dynamics
-        self.name, self.manifold, self.parameters = dynamics.name, dynamics.manifold, dynamics.nominal.parameters
+        self.places = [dynamics.parameters.index(name) for name in slow]
+        self._slope = _slow_jacobian(dynamics, self.places)
+        self.held = dynamics.nu
+        self.name, self.manifold, self.parameters = dynamics.name, dynamics.manifold, dynamics.parameters
         self.state_names, self.state_units = dynamics.state_names, dynamics.state_units
-        self.control_names = dynamics.control_names + tuple(f"disturbance.{channel}" for channel in dynamics.channels)
-        self.control_units = dynamics.control_units + ("",) * len(dynamics.channels)
+        self.control_names = dynamics.control_names + tuple(slow)
+        self.control_units = dynamics.control_units + tuple(dynamics.parameters[name].unit for name in slow)
 
     def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
-        nu = self._dynamics.nu
-        return self._dynamics.xdot(x, u[:nu], ca.vertcat(p, u[nu:]))
+        return self._dynamics.xdot(x, u[: self.held], self._filled(u, p))
 
     def jacobians(self, x: ca.SX, u: ca.SX, p: ca.SX) -> tuple[ca.SX, ca.SX, ca.SX]:
-        nu = self._dynamics.nu
-        f, f_x, f_u = self._dynamics.jacobians(x, u[:nu], ca.vertcat(p, u[nu:]))
-        return f, f_x, ca.horzcat(f_u, ca.sparsify(ca.SX(self._dynamics.channel_map)))
+        full = self._filled(u, p)
+        f, f_x, f_u = self._dynamics.jacobians(x, u[: self.held], full)
+        return f, f_x, ca.horzcat(f_u, self._slope(x, u[: self.held], full))
+
+    def _filled(self, u: ca.SX, p: ca.SX) -> ca.SX:
+        """p with the slow ones taken from the controls."""
+        full = ca.SX(p)
+        for k, place in enumerate(self.places):
+            full[place] = u[self.held + k]
+        return full
+
+
+def _slow_jacobian(dynamics: DisturbedDynamics, places: Sequence[int]) -> ca.Function:
+    """(x, u, p) ↦ ∂f/∂p (nx, slow) at these places of p: constant for disturbances, by differentiation for the others."""
+    n = dynamics.nominal.np
+    x, u = ca.SX.sym("x", dynamics.nx), ca.SX.sym("u", dynamics.nu)
+    p = ca.SX.sym("p", dynamics.np)
+    own = [place for place in places if place < n]
+    f = dynamics.nominal.xdot(x, u, p[:n])
+    slope = ca.horzcat(ca.SX(dynamics.nx, 0), *(ca.jacobian(f, p[place]) for place in own))
+    channels = ca.sparsify(ca.SX(dynamics.channel_map))
+    columns = [channels[:, place - n] if place >= n else slope[:, own.index(place)] for place in places]
+    return ca.Function("slope", [x, u, p], [ca.horzcat(ca.SX(dynamics.nx, 0), *columns)])
 
 
 def _tangent_step(
-    dynamics: DisturbedDynamics, integrator: Integrator, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX
+    pushed: _Pushed, integrator: Integrator, x: ca.SX, u: ca.SX, p: ca.SX, dt: ca.SX
 ) -> tuple[ca.SX, ca.SX, ca.SX, ca.SX]:
     """x⁺ and A, B, E by the chain rule: A = ∂(y ⊟ x⁺)/∂y · ∂F/∂x · ∂(x ⊞ δ)/∂δ."""
-    pushed, nominal = _Pushed(dynamics), dynamics.nominal.np
-    raw, F_x, F_ud = integrator.linearize(pushed, x, ca.vertcat(u, p[nominal:]), p[:nominal], dt)
-    F_u, F_d = F_ud[:, : dynamics.nu], F_ud[:, dynamics.nu :]
-    lift, lower = _tangent_maps(dynamics.manifold)
+    raw, F_x, F_us = integrator.linearize(pushed, x, ca.vertcat(u, *(p[place] for place in pushed.places)), p, dt)
+    F_u, F_s = F_us[:, : pushed.held], F_us[:, pushed.held :]
+    lift, lower = _tangent_maps(pushed.manifold)
     into = lower(raw)
-    return _normalized(dynamics.manifold, raw), into @ F_x @ lift(x), into @ F_u, into @ F_d
+    return _normalized(pushed.manifold, raw), into @ F_x @ lift(x), into @ F_u, into @ F_s
 
 
 def _tangent_maps(manifold: Manifold) -> tuple[ca.Function, ca.Function]:

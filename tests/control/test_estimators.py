@@ -12,6 +12,7 @@ from mpc_controller.control.estimator import Estimator
 from mpc_controller.control.extended_kalman_filter import ExtendedKalmanFilter, FilterOptions
 from mpc_controller.control.passthrough import Passthrough
 from mpc_controller.control.predictor import Predictor
+from mpc_controller.control.slow_parameters import SlowParameters, disturbances_of
 from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.robot import Robot
 from tests.control.machines import MS, observation, sled, top, transition
@@ -248,3 +249,95 @@ def test_reset_forgets():
 def test_a_standard_deviation_of_the_wrong_size_is_refused_by_name(name: str):
     with pytest.raises(ValueError, match=name):
         ekf(sled(**{name: np.ones(7)}))
+
+
+def moving_sled(mass: float, steps: int, push: float = 0.0, seed: int = 0) -> Iterator[tuple[int, Array, Array, Array]]:
+    """(tick of 2 ms, control, true state, measured) of a sled of that mass, to and fro."""
+    random = np.random.default_rng(seed)
+    A, B, E = transition(mass, 0.002)
+    x = np.zeros(2)
+    for k in range(steps):
+        u = np.array([8.0 * np.sin(0.006 * k)])
+        if k:
+            x = A @ x + B @ u + E[:, 0] * push
+        yield k, u, x, x[:1] + 1e-4 * random.standard_normal(1)
+
+
+def with_mass(robot: Robot, start: float = 2.0) -> ExtendedKalmanFilter:
+    """Disturbances decay, the mass is learned."""
+    mass = SlowParameters(
+        ("mass",), *(np.array([v]) for v in (start, 0.5, 0.01, np.inf, 0.1, 10.0)), is_learned=np.array([True])
+    )
+    slow = disturbances_of(robot).decaying(0.1) + mass
+    return ExtendedKalmanFilter(robot, Predictor(robot.dynamics, RungeKutta4(), slow=slow.names), START, slow=slow)
+
+
+def test_a_parameter_beside_the_state_is_found_within_its_interval():
+    robot = sled(measurement_std=np.array([1e-4]))
+    filter_ = with_mass(robot)
+    for k, u, _, z in moving_sled(2.6, 4000):
+        estimate = filter_.update(observation(robot, k, z, u), P_SLED)
+    std = np.sqrt(estimate.covariance[-1, -1])
+    assert std < 0.1
+    assert abs(estimate.learned[0] - 2.6) < 1.96 * std
+
+
+def test_what_must_not_be_learned_stands_still_and_is_no_more_certain():
+    robot = sled(measurement_std=np.array([1e-4]))
+    filter_ = with_mass(robot)
+    run = list(moving_sled(2.6, 1500))
+    for k, u, _, z in run:
+        estimate = filter_.update(observation(robot, k, z, u), P_SLED, learn=False)
+        assert (estimate.learned[0], estimate.covariance[-1, -1]) == (2.0, pytest.approx(0.25))
+    np.testing.assert_allclose(estimate.state, run[-1][2], atol=0.1)
+    assert np.linalg.eigvalsh(estimate.covariance).min() > 0
+
+
+def test_learned_parameters_survive_a_gap_and_spikes_but_not_a_reset():
+    robot = sled(measurement_std=np.array([1e-4]))
+    filter_ = with_mass(robot)
+    for k, u, _, z in moving_sled(2.6, 3000):
+        before = filter_.update(observation(robot, k, z, u), P_SLED)
+    after = filter_.update(observation(robot, 3000, [7.0], time_ns=9000 * MS), P_SLED)
+    assert after.note.startswith("started anew")
+    assert after.learned[0] == before.learned[0]
+    assert after.covariance[-1, -1] == pytest.approx(before.covariance[-1, -1])
+    for k in range(5):
+        spiked = filter_.update(observation(robot, 3001 + k, [90.0], time_ns=(9002 + 2 * k) * MS), P_SLED)
+    assert "contradicted" in spiked.note
+    assert spiked.learned[0] == before.learned[0]
+    filter_.reset()
+    assert filter_.update(observation(robot, 0, [0.0]), P_SLED).learned[0] == 2.0
+
+
+def test_uncertainty_of_what_nothing_excites_stays_as_it_was_at_the_start():
+    robot = sled()
+    filter_ = with_mass(robot)
+    for k in range(3000):
+        estimate = filter_.update(observation(robot, k, [0.0]), P_SLED)
+    assert estimate.covariance[-1, -1] == pytest.approx(0.25, rel=1e-6)
+    assert estimate.learned[0] == pytest.approx(2.0, abs=1e-6)
+
+
+def test_a_new_parameter_takes_from_the_disturbance_what_it_now_explains():
+    """The force 8 N on 2 kg and a push of −0.9 m/s² moved the sled; on 2.5 kg it is a push of −0.1 m/s², at once."""
+    robot = sled()
+    filter_ = ekf(robot)
+    A, B, E = transition(2.0, 0.002)
+    x, u = np.zeros(2), np.array([8.0])
+    for k in range(1500):
+        x = A @ x + B @ u - 0.9 * E[:, 0] if k else x
+        before = filter_.update(observation(robot, k, x[:1], u), P_SLED)
+    x = A @ x + B @ u - 0.9 * E[:, 0]
+    after = filter_.update(observation(robot, 1500, x[:1], u), np.array([2.5, 0.0]))
+    assert before.disturbance[0] == pytest.approx(-0.9, abs=1e-3)
+    assert after.disturbance[0] == pytest.approx(-0.1, abs=2e-3)
+    np.testing.assert_allclose(after.state, x, atol=1e-5)
+
+
+def test_a_filter_and_a_predictor_of_other_parameters_are_refused():
+    robot = sled()
+    with pytest.raises(
+        ValueError, match=r"slow parameters are \('disturbance.q_dot',\), the predictor's derivatives \('mass',\)"
+    ):
+        ExtendedKalmanFilter(robot, Predictor(robot.dynamics, RungeKutta4(), slow=("mass",)), START)

@@ -52,3 +52,21 @@ def test_quaternions_come_back_with_unit_length():
     x = np.array([1.0, 0.0, 0.0, 0.0, 30.0, -20.0, 10.0])
     x_next = Predictor(robot.dynamics, RungeKutta4()).step(x, np.zeros(3), robot.dynamics.parameters.values, 0.05)
     assert np.linalg.norm(x_next[:4]) == pytest.approx(1.0, abs=1e-15)
+
+
+@pytest.mark.parametrize(("robot", "slow"), [(sled(), ("disturbance.q_dot", "mass")), (top(), ("inertia",))])
+def test_derivatives_by_any_parameters_are_the_differences_of_steps(robot: Robot, slow: tuple[str, ...]):
+    dynamics, manifold = robot.dynamics, robot.dynamics.manifold
+    predictor = Predictor(dynamics, RungeKutta4(), slow=slow)
+    assert predictor.slow == slow
+    random = np.random.default_rng(1)
+    x, u = manifold.normalized(random.standard_normal(dynamics.nx)), random.standard_normal(dynamics.nu)
+    p = dynamics.parameters.values
+    p[dynamics.nominal.np :] = random.standard_normal(len(dynamics.channels))
+    x_next, _, _, E = predictor.linearize(x, u, p, 0.05)
+    np.testing.assert_allclose(x_next, predictor.step(x, u, p, 0.05), atol=1e-15)
+    for j, name in enumerate(slow):
+        step = np.zeros(dynamics.np)
+        step[dynamics.parameters.index(name)] = 1e-6
+        ends = [predictor.step(x, u, p + sign * step, 0.05) for sign in (1, -1)]
+        np.testing.assert_allclose(E[:, j], manifold.difference(*ends) / 2e-6, atol=1e-8)
