@@ -28,10 +28,11 @@ def long_run(pieces: Sequence[Array]) -> LongRun:
     """Ω (n, n) = Σ_k Σ_l g_k g_lᵀ (1 − |k − l| / L)₊ over rows g (K, n) of each piece.
 
     Bartlett's kernel keeps it positive semidefinite; it is computed as the sum of squares of all sums of L successive rows.
-    L is Andrews' choice for first-order autoregression, and at least 1.3 √K, with which intervals cover best. Sources: Newey,
-    West, "A simple, positive semi-definite, heteroskedasticity and autocorrelation consistent covariance matrix", 1987;
-    Andrews, "Heteroskedasticity and autocorrelation consistent covariance matrix estimation", 1991; Lazarus, Lewis, Stock,
-    Watson, "HAR inference: recommendations for practice", 2018.
+    L is Andrews' choice for first-order autoregression, and at least 1.3 √K, with which intervals cover best, but only as far
+    as there are five stretches of L a parameter: with fewer, the fit itself has taken the sums away. Sources: Newey, West, "A
+    simple, positive semi-definite, heteroskedasticity and autocorrelation consistent covariance matrix", 1987; Andrews,
+    "Heteroskedasticity and autocorrelation consistent covariance matrix estimation", 1991; Lazarus, Lewis, Stock, Watson,
+    "HAR inference: recommendations for practice", 2018.
     """
     total = sum(len(rows) for rows in pieces)
     length = _bandwidth(pieces, total)
@@ -52,5 +53,6 @@ def _bandwidth(pieces: Sequence[Array], total: int) -> int:
     squared = sum((rows[:-1] ** 2).sum(axis=0) for rows in pieces)
     rho = np.clip(crossed / np.maximum(squared, np.finfo(float).tiny), 0.0, 0.98)
     alpha = float(np.mean(4 * rho**2 / ((1 - rho) ** 2 * (1 + rho) ** 2)))
-    chosen = max(1.1447 * (alpha * total) ** (1 / 3), 1.3 * total**0.5)
+    least = min(1.3 * total**0.5, total / (5 * pieces[0].shape[1]))
+    chosen = max(1.1447 * (alpha * total) ** (1 / 3), least)
     return int(np.clip(np.ceil(chosen), 1, max(1, total // 4)))

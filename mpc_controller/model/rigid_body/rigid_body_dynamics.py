@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import final
 
 import casadi as ca
+import numpy as np
 
+from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import TwiceDifferentiatedDynamics
 from mpc_controller.model.inverse_dynamics import InverseDynamics
 from mpc_controller.model.manifold import Manifold
@@ -80,6 +82,10 @@ class RigidBodyDynamics(TwiceDifferentiatedDynamics, InverseDynamics):
         """τ(q, v, v̇, p) − τ of the controls (nv,) [N, N m]; affine in p."""
         nq = self.model.nq
         return rnea(self.model_at(p), x[:nq], x[nq:], xdot[nq:]) - self._selection @ u
+
+    def efforts(self, controls: Array) -> Array:
+        """Generalized forces (..., nv) of controls (..., nu), in numbers: 0 where nothing drives."""
+        return np.asarray(controls @ ca.DM(self._selection).full().T)
 
     def model_at(self, p: ca.SX) -> RigidBodyModel:
         """The tree with its damping and payload as expressions of the parameters p (np,)."""
