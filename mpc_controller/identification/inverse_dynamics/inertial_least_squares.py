@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import final
 
 import numpy as np
@@ -217,7 +216,8 @@ class _Rows:
 
     def condensed(self, factors: Sequence[Array] | None) -> list[Condensed]:
         """One an entry of v, with weights (K, nv) of each piece."""
-        size, chosen = len(self._regressor), factors or repeat(None, len(self._tau))
+        size = len(self._regressor)
+        chosen: Sequence[Array | None] = [None] * len(self._tau) if factors is None else factors
         return [
             added(
                 condensed(phi[j], tau[:, j], columns, size, None if f is None else f[:, j])

@@ -58,7 +58,7 @@ class InertialRegressor:
         self.columns: tuple[IntArray, ...] = tuple(
             np.array(jacobian[j, :].sparsity().get_triplet()[1], dtype=np.int64) for j in range(model.nv)
         )
-        rows = ca.cse([jacobian[j, :][columns.tolist()].T for j, columns in enumerate(self.columns)])
+        rows = ca.cse([jacobian[j, columns.tolist()].T for j, columns in enumerate(self.columns)])
         self._function = BatchedFunction(
             ca.Function("regressor", [q, v, a], rows), f"the regressor of {model.name}", report=report
         )

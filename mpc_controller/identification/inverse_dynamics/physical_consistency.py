@@ -44,11 +44,11 @@ def physically_consistent(fit: InertialFit, prior: PhysicalPrior | None = None) 
 
     over all bodies b and the friction and armature terms f. D(J, J⁰) = tr(J J⁰⁻¹) − log det(J J⁰⁻¹) − 4 is the log-det
     Bregman divergence (half the squared relative change near J⁰, and infinite where J stops being positive definite, so that
-    every iterate is physical), and d the same of one number. J is linear in θ, so the problem is convex and Newton's method finds its
-    one answer from the prior. s and κ are those of `fit`, whose data it works on condensed: the number of samples does not
-    matter. Sources: Lee, Wensing, Park, "Geometric robot dynamic identification: a convex programming approach", 2020;
-    Wensing, Kim, Slotine 2018. It is the problem that Rucker, Wensing, "Smooth parameterization of rigid-body inertia",
-    2022, solve by log-Cholesky coordinates; here nothing but the feasible set is smooth, and no coordinates are needed.
+    every iterate is physical), and d the same of one number. J is linear in θ, so the problem is convex and Newton's method
+    finds its one answer from the prior. s and κ are those of `fit`, whose data it works on condensed: the number of samples
+    does not matter. It is the problem that Rucker, Wensing, "Smooth parameterization of rigid-body inertia", 2022, solve in
+    log-Cholesky coordinates, which make every point physical but the cost no longer convex. Sources: Lee, Wensing, Park,
+    "Geometric robot dynamic identification: a convex programming approach", 2020; Wensing, Kim, Slotine 2018.
     """
     begun = time.monotonic()
     problem = _Problem(fit, prior or PhysicalPrior())
