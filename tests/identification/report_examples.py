@@ -131,7 +131,12 @@ def predicted(structure: ModelStructure, log: Log, role: str, size: float, rng: 
     final = np.array([8 * np.linalg.norm(structure.measurement_std[list(s.tangent)]) for s in structure.signals])
     worse = 1.25 if role == "validation" else 1.0
     mean_error = worse * size * (1 + 0.1 * rng.normal()) * growth * final
-    return LogPrediction(log.name, role, log.times, log.measured, predictions, error, PERIOD_S, mean_error, starts)
+    drifted = np.where(np.arange(len(final)) == len(final) - 1, np.inf, 3 * size * final)  # the last signal runs away
+    return LogPrediction(
+        *(log.name, role, log.times, log.measured, predictions, error, PERIOD_S, mean_error, starts),
+        open_loop=predictions,
+        open_loop_rms=drifted,
+    )
 
 
 def by_window_length(estimated: tuple[Estimated, ...], rng: np.random.Generator, lengths: int = 5) -> np.ndarray:
@@ -198,4 +203,12 @@ def unknown_everywhere(identification: Identification) -> Identification:
 def _blank(p: LogPrediction) -> LogPrediction:
     nothing = (np.full_like(a, NAN) for a in (p.measured, p.predicted, p.residuals, p.error))
     measured, predicted_, residuals, error = nothing
-    return replace(p, measured=measured, predicted=predicted_, residuals=residuals, error=error, window_starts=())
+    return replace(
+        p,
+        open_loop_rms=np.full_like(p.open_loop_rms, NAN),
+        measured=measured,
+        predicted=predicted_,
+        residuals=residuals,
+        error=error,
+        window_starts=(),
+    )

@@ -206,6 +206,9 @@ def test_the_table_compares_predictions_with_those_of_nominal_values(quadrotor):
     end = identification.predictions[2].error[-1, 0]
     assert f"{end:.3g}" in lines[start + 1]
     assert lines[start + 1].split()[:2] == ["position", "m"]
+    open_loop = [p[2].open_loop_rms[0] for p in (identification.nominal_predictions, identification.predictions)]
+    assert lines[start + 1].endswith(f"{open_loop[0]:.3g} → {open_loop[1]:.3g}")
+    assert lines[start + 4].endswith("– →      –")
 
 
 def test_long_names_are_cut_and_columns_kept():

@@ -136,8 +136,11 @@ def test_a_shown_interval_is_within_a_tenth_of_its_half_width_of_the_true_one(va
 
 
 def test_changes_are_percent_or_factors():
-    assert [shown_change(*pair) for pair in ((1.0, 1.052), (4.0, 1.0), (1.0, 250.0), (0.0, 1.0), (-1.0, -1.1), (NAN, 1.0))] == [
-        *("+5.2 %", "-75 %", "×250", "", "-10 %", ""),
+    assert [
+        shown_change(*pair)
+        for pair in ((1.0, 1.052), (4.0, 1.0), (1.0, 250.0), (0.0, 1.0), (-1.0, -1.1), (NAN, 1.0), (3.0, 0.03))
+    ] == [
+        *("+5.2 %", "-75 %", "×250", "", "-10 %", "", "÷100"),
     ]
 
 

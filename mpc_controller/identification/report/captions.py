@@ -9,6 +9,10 @@ HORIZON: Final = (
     " signal. Thin lines are single logs where there are several. Blue should lie below grey, and solid close to dashed: "
     "a solid line far above the dashed one is a fit that learned its logs and not the machine."
 )
+ERRORS: Final = (
+    "At the end: the mean error one horizon ahead. Cumulated: the sum of the mean errors over all steps of the horizon. "
+    "Open loop: the RMS error of whole pieces simulated from their measured first state; – where that runs away."
+)
 PREDICTION: Final = (
     "Pale and broad: measured. Thin: predicted with the fitted values through windows of {horizon} s, each from its "
     "fitted start, so the line jumps where a window ends. The thin line should stay inside the pale one. Left: the whole "

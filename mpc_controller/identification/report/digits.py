@@ -64,12 +64,14 @@ def shown_estimate(entry: Estimated) -> ShownEstimate:
 
 
 def shown_change(before: float, after: float) -> str:
-    """Relative change in percent: +5.2 %, -75 %; as a factor from ten times on; "" where it makes no sense."""
+    """Relative change in percent: +5.2 %, -75 %; from ten times on as a factor, ×12 or ÷12; "" where it makes no sense."""
     if not (math.isfinite(before) and math.isfinite(after)) or before == 0:
         return ""
     percent = 100 * (after - before) / abs(before)
     if abs(percent) >= 1000:
         return f"×{after / before:.3g}"
+    if 0 < after / before < 0.1:
+        return f"÷{before / after:.3g}"
     text = f"{percent:+.0f}" if abs(percent) >= 9.95 else f"{percent:+.1f}"
     return f"{'0.0' if text in ('+0.0', '-0.0') else text} %"
 

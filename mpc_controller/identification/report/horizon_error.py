@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -17,13 +18,18 @@ from mpc_controller.identification.report.digits import short
 @final
 @dataclass(frozen=True)
 class ErrorChange:
-    """Errors of one signal, in its unit, predicted with nominal and with fitted values; NaN where unknown."""
+    """Errors of one signal, in its unit, predicted with nominal and with fitted values; NaN where unknown.
+
+    open_loop: RMS over pieces simulated whole from their first states, not finite where the simulation ran away.
+    """
 
     signal: Signal
     nominal_end: float
     fitted_end: float
     nominal_cumulated: float
     fitted_cumulated: float
+    nominal_open_loop: float
+    fitted_open_loop: float
 
 
 @final
@@ -40,6 +46,11 @@ class LogErrors:
     @property
     def horizon_s(self) -> float:
         return self.steps * self.period_s
+
+    @property
+    def has_open_loop(self) -> bool:
+        """Whether a simulation of a whole piece stayed finite, with fitted values and for any signal."""
+        return any(math.isfinite(change.fitted_open_loop) for change in self.changes)
 
     @property
     def horizon(self) -> str:
@@ -73,21 +84,27 @@ def mean_errors(identification: Identification, role: str) -> LogErrors | None:
 
 
 def _errors_of(fitted: LogPrediction, nominal: LogPrediction | None, signals: Sequence[Signal]) -> LogErrors:
-    after, before = _ends_and_sums(fitted, len(signals)), _ends_and_sums(nominal, len(signals))
-    changes = tuple(
-        ErrorChange(signal, before[0, i], after[0, i], before[1, i], after[1, i]) for i, signal in enumerate(signals)
-    )
+    after, before = _numbers(fitted, len(signals)), _numbers(nominal, len(signals))
+    columns = np.stack([before, after], axis=1).reshape(6, len(signals))
+    changes = tuple(ErrorChange(signal, *columns[:, i].tolist()) for i, signal in enumerate(signals))
     return LogErrors(fitted.log, fitted.role, len(fitted.error), fitted.period_s, changes)
 
 
-def _ends_and_sums(prediction: LogPrediction | None, signals: int) -> Array:
-    """(2, signals): errors at the end of the horizon, and cumulated."""
-    if prediction is None or not len(prediction.error):
-        return np.full((2, signals), np.nan)
-    return np.stack([prediction.error[-1], cumulated_error(prediction.error)])
+def _numbers(prediction: LogPrediction | None, signals: int) -> Array:
+    """(3, signals): errors at the end of the horizon, cumulated over it, and open loop."""
+    result = np.full((3, signals), np.nan)
+    if prediction is not None and len(prediction.error):
+        result[:2] = prediction.error[-1], cumulated_error(prediction.error)
+    if prediction is not None and len(prediction.open_loop_rms):
+        result[2] = prediction.open_loop_rms
+    return result
 
 
 def _mean(changes: Sequence[ErrorChange]) -> ErrorChange:
-    columns = [(c.nominal_end, c.fitted_end, c.nominal_cumulated, c.fitted_cumulated) for c in changes]
-    a, b, c, d = np.mean(columns, axis=0).tolist()
-    return ErrorChange(changes[0].signal, a, b, c, d)
+    rows = np.array([_row(c) for c in changes])
+    return ErrorChange(changes[0].signal, *rows.mean(axis=0).tolist())
+
+
+def _row(c: ErrorChange) -> tuple[float, ...]:
+    ends = (c.nominal_end, c.fitted_end, c.nominal_cumulated, c.fitted_cumulated)
+    return (*ends, c.nominal_open_loop, c.fitted_open_loop)

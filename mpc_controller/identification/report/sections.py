@@ -10,6 +10,7 @@ import numpy as np
 
 from mpc_controller.identification.fit import Estimated, Fit, Identification, Standing
 from mpc_controller.identification.log import Log
+from mpc_controller.identification.report import captions
 from mpc_controller.identification.report.digits import UNKNOWN, short, shown, shown_change, shown_estimate
 from mpc_controller.identification.report.horizon_error import ErrorChange, LogErrors, log_errors, mean_errors
 from mpc_controller.identification.report.interval_bar import interval_bar
@@ -83,15 +84,18 @@ def errors(identification: Identification) -> str:
     if not logs:
         return ""
     if sum(len(log.changes) for log in logs) <= _MOST_ERROR_ROWS:
-        return _error_table(logs)
+        return _error_table(logs) + paragraph(captions.ERRORS, "caption")
     means = [mean for role in ("fitted", "validation") if (mean := mean_errors(identification, role)) is not None]
-    return f"{_error_table(means)}<details><summary>Every log</summary>{_error_table(logs)}</details>"
+    reading = paragraph(captions.ERRORS, "caption")
+    return f"{_error_table(means)}{reading}<details><summary>Every log</summary>{_error_table(logs)}</details>"
 
 
 def _error_table(logs: Sequence[LogErrors]) -> str:
-    titles = ("nominal at the end", "fitted", "change", "nominal cumulated", "fitted", "change")
+    open_loop = any(log.has_open_loop for log in logs)
+    kinds = ("at the end", "cumulated", *(["open loop, RMS"] if open_loop else []))
+    titles = [title for kind in kinds for title in (f"nominal {kind}", "fitted", "change")]
     columns = (Column("prediction error"), *(Column(title, "number") for title in titles))
-    return table(columns, [(_block_title(log), [_error_row(change) for change in log.changes]) for log in logs])
+    return table(columns, [(_block_title(log), [_error_row(c, open_loop) for c in log.changes]) for log in logs])
 
 
 def _files(logs: Sequence[Log], roles: Mapping[str, str]) -> str:
@@ -158,17 +162,18 @@ def _block_title(log: LogErrors) -> str:
     return f"{escape(log.title)} <span>{escape(log.role)}; {escape(log.horizon)}</span>"
 
 
-def _error_row(change: ErrorChange) -> tuple[str, ...]:
+def _error_row(change: ErrorChange, open_loop: bool) -> tuple[str, ...]:
     unit = f' <span class="unit">[{escape(change.signal.unit)}]</span>' if change.signal.unit else ""
     return (
         f"{escape(change.signal.name.replace('_', ' '))}{unit}",
-        shown(change.nominal_end),
-        f"<b>{shown(change.fitted_end)}</b>",
-        _coloured(change.nominal_end, change.fitted_end),
-        shown(change.nominal_cumulated),
-        f"<b>{shown(change.fitted_cumulated)}</b>",
-        _coloured(change.nominal_cumulated, change.fitted_cumulated),
+        *_compared(change.nominal_end, change.fitted_end),
+        *_compared(change.nominal_cumulated, change.fitted_cumulated),
+        *(_compared(change.nominal_open_loop, change.fitted_open_loop) if open_loop else ()),
     )
+
+
+def _compared(before: float, after: float) -> tuple[str, str, str]:
+    return shown(before), f"<b>{shown(after)}</b>", _coloured(before, after)
 
 
 def _coloured(before: float, after: float) -> str:

@@ -54,7 +54,7 @@ tr.block span { color: var(--quiet); font-weight: 400; }
 .key svg { vertical-align: middle; margin-right: 6px; }
 
 figure { margin: 12px 0 22px; }
-figcaption { color: var(--quiet); font-size: .88rem; max-width: 90ch; margin-top: 6px; overflow-wrap: anywhere; }
+figcaption, p.caption { color: var(--quiet); font-size: .88rem; max-width: 90ch; margin-top: 6px; overflow-wrap: anywhere; }
 .panels { display: grid; gap: 10px 20px; }
 .of1 { grid-template-columns: minmax(0, 600px); }
 .of2 { grid-template-columns: repeat(2, minmax(0, 1fr)); }

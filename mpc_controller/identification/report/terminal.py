@@ -8,7 +8,7 @@ from typing import Final
 
 from mpc_controller.identification.fit import Estimated, Identification
 from mpc_controller.identification.report.digits import shown, shown_change, shown_estimate
-from mpc_controller.identification.report.horizon_error import LogErrors, log_errors, mean_errors
+from mpc_controller.identification.report.horizon_error import ErrorChange, LogErrors, log_errors, mean_errors
 from mpc_controller.identification.report.words import outcome
 
 WIDTH: Final = 110
@@ -58,27 +58,29 @@ def _errors(identification: Identification) -> list[str]:
         logs = [errors for errors in means if errors is not None]
     if not logs:
         return ["", "no log was predicted"]
-    rows: list[tuple[str, ...]] = [
-        ("prediction error", "", "nominal", "→", "fitted", "at the end", "", "nominal", "→", "fitted", "cumulated")
-    ]
+    pair, open_loop = ("nominal", "→", "fitted"), any(errors.has_open_loop for errors in logs)
+    last = ("", *pair) if open_loop else ()
+    rows: list[tuple[str, ...]] = [("prediction error", "", *pair, "at the end", "", *pair, "cumulated", *last)]
     titles = {}
     for errors in logs:
         titles[len(rows)] = f"  {_cut(errors.title, 60)} ({errors.role}): {errors.horizon}"
-        rows += [_error_row(errors, i) for i in range(len(errors.changes))]
+        rows += [_error_row(change, open_loop) for change in errors.changes]
     lines = _aligned(rows, left=(0, 1))
+    lines = [line.replace("  →  ", " → ") for line in lines]
     for offset, (row, title) in enumerate(titles.items()):
         lines.insert(row + offset, title)
-    return ["", *lines]
+    explained = "  at the right: RMS over whole pieces simulated from their first states"
+    return ["", *lines, *([explained] if open_loop else [])]
 
 
-def _error_row(errors: LogErrors, index: int) -> tuple[str, ...]:
-    c = errors.changes[index]
+def _error_row(c: ErrorChange, open_loop: bool) -> tuple[str, ...]:
     return (
         f"  {_cut(c.signal.name.replace('_', ' '), _LONGEST_NAME)}",
         _cut(c.signal.unit, _LONGEST_UNIT),
         *(shown(c.nominal_end), "→", shown(c.fitted_end), shown_change(c.nominal_end, c.fitted_end)),
         "",
         *(shown(c.nominal_cumulated), "→", shown(c.fitted_cumulated), shown_change(c.nominal_cumulated, c.fitted_cumulated)),
+        *(("", shown(c.nominal_open_loop), "→", shown(c.fitted_open_loop)) if open_loop else ()),
     )
 
 
