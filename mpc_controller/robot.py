@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import DisturbedDynamics, Dynamics
+from mpc_controller.model.parameters import Parameters
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
+
+if TYPE_CHECKING:
+    from mpc_controller.identification.export.changes import ModelChanges
 
 
 @final
@@ -70,7 +74,8 @@ class Robot:
     that keeps the robot still: it takes a place from `planned`, never speeds. `neutral` is the control (nu,) before any
     measurement. `passive_without_plan` robots keep to it until a plan was followed since the start or the last stop: a
     quadrotor on the ground must not spin its rotors because its battery was plugged in. `mjcf_adapter` is None where
-    x = (qpos, qvel, act) of the MJCF. Commands act `control_delay_s` later than they are sent; an identified number.
+    x = (qpos, qvel, act) of the MJCF. `mjcf_changes(p)` says where the parameters are in the MJCF (None: nobody said yet).
+    Commands act `control_delay_s` later than they are sent; an identified number.
     """
 
     name: str
@@ -92,6 +97,7 @@ class Robot:
     disturbance_std: Array
     mjcf_adapter: MjcfAdapter | None = None
     passive_without_plan: bool = False
+    mjcf_changes: Callable[[Parameters], ModelChanges] | None = None
     control_delay_s: float = 0.0
 
     @cached_property

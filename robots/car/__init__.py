@@ -13,6 +13,7 @@ from mpc_controller.robot import Robot
 from robots.car import tasks
 from robots.car.dynamics import BicycleDynamics
 from robots.car.mjcf_adapter import mjcf_adapter
+from robots.car.mjcf_parameters import mjcf_changes
 
 _BRAKING_LIMIT = 7.0  # N; 1.9 m/s², within the rear tyres' grip at full steering
 _BRAKING_GAIN = 25.0  # N s/m; the last 0.3 m/s die out within half a second, without a jerk at standstill
@@ -42,6 +43,7 @@ def robot() -> Robot:
         measurement_std=np.array([0.005, 0.005, 0.005, 0.02, 0.02, 0.002]),
         process_std=np.array([1e-3, 1e-3, 1e-3, 0.05, 0.1, 0.2, 1e-3]),
         disturbance_std=np.array([0.5, 1.0]),
+        mjcf_changes=mjcf_changes,
         mjcf_adapter=mjcf_adapter(dynamics.nominal.parameters),
     )
 

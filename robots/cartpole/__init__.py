@@ -12,6 +12,7 @@ from mpc_controller.robot import Robot
 from robots.cartpole import tasks
 from robots.cartpole.dynamics import CartpoleDynamics
 from robots.cartpole.hold import balance_in_place
+from robots.cartpole.mjcf_parameters import mjcf_changes
 
 _PLANT_RATE_HZ = 500.0
 _DISTURBANCE_LIMITS = (5.0, 10.0)  # m/s², rad/s²: a quarter of what full force does
@@ -41,4 +42,5 @@ def robot() -> Robot:
         measurement_std=np.array([1e-3, 1e-3, 1e-2, 1e-2]),
         process_std=np.array([1e-3, 1e-3, 0.05, 0.05]),
         disturbance_std=np.array([1.0, 1.0]),
+        mjcf_changes=mjcf_changes,
     )

@@ -12,6 +12,7 @@ from mpc_controller.robot import Robot
 from robots.quadrotor import tasks
 from robots.quadrotor.dynamics import QuadrotorDynamics
 from robots.quadrotor.hold import hover_in_place
+from robots.quadrotor.mjcf_parameters import mjcf_changes
 
 _PLANT_RATE_HZ = 500.0
 # m/s² and rad/s²: a mass 20 % off or drag at 3 m/s, a centre of mass 1 mm off; far below the push of the ground (9.8 m/s²).
@@ -44,4 +45,5 @@ def robot() -> Robot:
         measurement_std=np.array([1e-3] * 3 + [2e-3] * 3 + [1e-2] * 3 + [2e-2] * 3),
         process_std=np.array([1e-4] * 3 + [1e-4] * 3 + [0.1] * 3 + [0.5] * 3 + [1e-3] * 4),
         disturbance_std=np.array([2.0] * 3 + [5.0] * 3),
+        mjcf_changes=mjcf_changes,
     )

@@ -1,0 +1,1 @@
+"""Identified parameters into the files that other programs read: MJCF and URDF."""
