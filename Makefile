@@ -14,13 +14,16 @@ PROGRESS := 2>&1 | sed -u -nE -e '/^ *(Downloading|ERROR|error|.*Errno)/p' -e 's
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
-.PHONY: demo test bench lint format types install install-dev install-zig compiler lock proto clean help
+.PHONY: demo test test-long bench lint format types install install-dev install-zig compiler lock proto clean help
 
 demo: install compiler  ## fly the figure eight for 20 s: simulator, controller and recorder in three processes
 	@$(BIN)/mpc launch launch/quadrotor.toml
 
 test: install-dev compiler  ## the whole test suite
 	@$(BIN)/python -m pytest
+
+test-long: install-dev compiler  ## the tests that `make test` leaves out: intervals over many seeds, whole flights
+	@$(BIN)/python -m pytest -m slow
 
 bench: install compiler $(VENV)/.crocoddyl  ## all solvers, and those of others, on the reference problems; half an hour
 	@$(BIN)/mpc bench solvers --crocoddyl $(VENV)/crocoddyl/bin/python

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import final
@@ -19,16 +20,14 @@ from mpc_controller.native.codegen import generate_c
 from mpc_controller.native.lanes import generate_lanes
 
 _KERNELS = ("output_error.h", "linalg.h", "lanes.h")
-# Gaps of nodes are weighed in units of this share of what a state commonly is: 1 in its own unit.
-_GAP_SCALE = 1.0
 
 
 class _Batch(ctypes.Structure):
     """`Batch` of native/kernels/output_error.h."""
 
     _fields_ = (
-        *((name, ctypes.c_longlong) for name in ("steps", "interval", "stride")),
-        *((n, ctypes.c_void_p) for n in ("nodes", "measured", "weight", "control", "dt", "dt_slope", "theta", "held")),
+        *((name, ctypes.c_longlong) for name in ("steps", "stride")),
+        *((n, ctypes.c_void_p) for n in ("start", "measured", "weight", "control", "dt", "dt_slope", "theta", "held")),
         ("threshold", ctypes.c_double),
     )
 
@@ -54,76 +53,75 @@ class FitLibrary:
         library.oe_scratch_size.restype = library.oe_lanes.restype = ctypes.c_longlong
         self.lanes = int(library.oe_lanes())
         self._scratch_size = int(library.oe_scratch_size())
-        self._normal_size = 3 + self.free + self.free**2 + 2 * (self.nres + 1)
+        sizes = (1, self.free, self.free**2, self.nres, self.nres, self.nx, self.ndx * self.free)
+        self._normal_ends = np.cumsum(sizes)
 
-    def window(self, batch: WindowBatch, theta: Array, held: Array, threshold: float, derivatives: bool) -> Normal:
-        """Cost and, with `derivatives`, normal equations of one batch."""
-        lanes, nodes = self.lanes, len(batch.nodes)
-        normal = _aligned((self._normal_size, lanes))
-        sensitivity = _aligned((max(nodes - 1, 1), self.ndx, self.free + 1, lanes)) if derivatives else _aligned((1,))
-        call = self._batch(batch, theta, held, threshold)
-        scratch = np.empty(self._scratch_size // 8 + 8)
-        self.build.library.oe_window(
-            ctypes.byref(call), _address(normal), _address(sensitivity), _address(scratch), ctypes.c_int(derivatives)
+    def segments(self, batch: SegmentBatch, theta: Array, held: Array, threshold: float, derivatives: bool) -> Normal:
+        """Cost, ends and, with `derivatives`, normal equations of one batch."""
+        normal = _aligned((int(self._normal_ends[-1]), self.lanes))
+        call, scratch = self._batch(batch, theta, held, threshold), self._scratch()
+        self.build.library.oe_segment(ctypes.byref(call), _address(normal), _address(scratch), ctypes.c_int(derivatives))
+        cost, gradient, hessian, squares, counts, end, S = np.split(normal, self._normal_ends[:-1])
+        upper = hessian.reshape(self.free, self.free, -1).transpose(2, 0, 1)
+        return Normal(
+            cost[0],
+            gradient.T,
+            np.triu(upper) + np.triu(upper, 1).transpose(0, 2, 1),
+            squares,
+            counts,
+            end.T,
+            S.reshape(self.ndx, self.free, -1).transpose(2, 0, 1),
         )
-        return Normal(normal, sensitivity[: nodes - 1] if derivatives else None, self.free, self.nres)
 
-    def rollout(self, batch: WindowBatch, theta: Array, held: Array, follows: bool) -> Array:
-        """States [point, nx, lane] from the first nodes on; see oe_rollout."""
-        states = _aligned((len(batch.control), self.nx, self.lanes))
-        call = self._batch(batch, theta, held, np.inf)
-        scratch = np.empty(self._scratch_size // 8 + 8)
+    def rollout(self, batch: SegmentBatch, theta: Array, held: Array, follows: bool) -> Array:
+        """States [sample, nx, lane] from the starts on; see oe_rollout."""
+        states = _aligned((len(batch.measured), self.nx, self.lanes))
+        call, scratch = self._batch(batch, theta, held, np.inf), self._scratch()
         self.build.library.oe_rollout(ctypes.byref(call), _address(states), _address(scratch), ctypes.c_int(follows))
         return states
 
-    def moved(self, nodes: Array, change: Array) -> Array:
-        """Nodes ⊞ change: [node, nx, lane], [node, ndx, lane]."""
-        result = _aligned(nodes.shape)
-        given = _aligned(change.shape)
-        given[...] = change
-        scratch = np.empty(self._scratch_size // 8 + 8)
-        self.build.library.oe_move(
-            _address(nodes), _address(given), _address(result), ctypes.c_longlong(len(nodes)), _address(scratch)
-        )
-        return result
+    def _scratch(self) -> Array:
+        return np.empty(self._scratch_size // 8 + 8)
 
-    def _batch(self, b: WindowBatch, theta: Array, held: Array, threshold: float) -> _Batch:
-        arrays = (b.nodes, b.measured, b.weight, b.control, b.dt, b.dt_slope, theta, held)
-        call = _Batch(len(b.control), b.interval, b.stride, *(a.ctypes.data for a in arrays), threshold)
+    def _batch(self, b: SegmentBatch, theta: Array, held: Array, threshold: float) -> _Batch:
+        arrays = (b.start, b.measured, b.weight, b.control, b.dt, b.dt_slope, theta, held)
+        call = _Batch(len(b.control), b.stride, *(a.ctypes.data for a in arrays), threshold)
         call.alive = arrays  # ctypes keeps addresses only
         return call
 
 
 @final
+@dataclass(frozen=True)
 class Normal:
-    """What a batch of windows gives, lane by lane: cost, shifted cost, gap (lanes,), gradient (lanes, n), hessian (lanes, n, n),
-    Σψe² and counts by residual row (nres, lanes), and S of the inner nodes [node, ndx, n + 1, lane]."""
+    """What a batch of segments gives, lane by lane.
 
-    def __init__(self, raw: Array, sensitivity: Array | None, free: int, nres: int) -> None:
-        self.cost, self.shifted, self.gap = raw[0], raw[1], raw[2]
-        self.gradient = raw[3 : 3 + free].T
-        upper = raw[3 + free : 3 + free + free**2].reshape(free, free, -1).transpose(2, 0, 1)
-        self.hessian = np.triu(upper) + np.triu(upper, 1).transpose(0, 2, 1)
-        rows = raw[3 + free + free**2 :].reshape(2, nres + 1, -1)
-        self.squares, self.counts = rows[0, :nres], rows[1, :nres]
-        self.sensitivity = sensitivity
+    cost (lanes,), gradient (lanes, n), hessian (lanes, n, n), Σψe² and counts by residual row (nres, lanes), the states at the
+    ends (lanes, nx), and how they change with initial state and θ (lanes, ndx, n).
+    """
+
+    cost: Array
+    gradient: Array
+    hessian: Array
+    squares: Array
+    counts: Array
+    end: Array
+    sensitivity: Array
 
 
 @final
-class WindowBatch:
-    """The data of as many windows as there are lanes, aligned as the kernel wants them; zeros but for nodes and measurements.
+class SegmentBatch:
+    """The data of as many segments as there are lanes, aligned as the kernel wants them; zeros but for the measurements.
 
-    nodes [node, nx, lane]; measured [sample, ny, lane]; weight [sample, nres, lane]; control [point, nu, lane], dt and
-    dt_slope = ∂dt/∂delay [point, 1, lane]. Every `stride`-th point is a sample; `interval` points lie from node to node.
+    start [nx, lane]; measured [sample, ny, lane]; weight [sample, nres, lane]; control [step, nu, lane], dt and
+    dt_slope = ∂dt/∂delay [step, 1, lane]. Every `stride`-th step begins at a sample.
     """
 
-    def __init__(self, nodes: Array, measured: Array, rows: int, controls: int, interval: int, stride: int) -> None:
+    def __init__(self, states: int, measured: Array, rows: int, controls: int, stride: int) -> None:
         samples, _, lanes = measured.shape
-        points = (samples - 1) * stride + 1
-        self.nodes, self.measured = _copied(nodes), _copied(measured)
-        self.weight, self.control = _aligned((samples, rows, lanes)), _aligned((points, controls, lanes))
-        self.dt, self.dt_slope = _aligned((points, 1, lanes)), _aligned((points, 1, lanes))
-        self.interval, self.stride = interval, stride
+        self.start, self.measured = _aligned((states, lanes)), _copied(measured)
+        self.weight, self.control = _aligned((samples, rows, lanes)), _aligned((samples * stride, controls, lanes))
+        self.dt, self.dt_slope = _aligned((samples * stride, 1, lanes)), _aligned((samples * stride, 1, lanes))
+        self.stride = stride
 
 
 def _copied(array: Array) -> Array:
@@ -201,7 +199,6 @@ def _header(sizes: FitLibrary, measured: Sequence[int], functions: Sequence[ca.F
     lines = ["#pragma once", *(f"#define {name} {value}" for name, value in numbers.items())]
     lines += _pattern("STEP_A", step.sparsity_out(1)) + _pattern("STEP_P", step.sparsity_out(2))
     lines += _pattern("OUT_C", output.sparsity_out(1)) + _pattern("OUT_D", output.sparsity_out(2))
-    lines.append(f"#define GAP_SCALE {{{', '.join([repr(_GAP_SCALE)] * sizes.ndx)}}}")
     lines.append(f"#define MEASURED_STATE {{{', '.join(map(str, measured))}}}")
     return "\n".join(lines) + "\n"
 

@@ -12,15 +12,18 @@ from typing import final
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.identification.fit_library import FitLibrary, Normal
+from mpc_controller.identification.condensing import Condensed, condense
+from mpc_controller.identification.fit_library import FitLibrary, Normal, SegmentBatch
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.identification.sensitivity import DELAY, Unknowns
 from mpc_controller.identification.windows import WindowSet, cut, followed_states
 from mpc_controller.model.parameters import Parameters
 
+_REWEIGHTINGS, _SAME_NOISE = 8, 0.03
 _TRIALS = 12  # of one iteration
-_STILL = 1e-7  # relative fall of the cost below which an iteration found nothing more
+_STILL = 1e-5  # relative fall of the cost below which an iteration found nothing more …
+_NEARLY = 1e-2  # … and below which it is time to look at the noise again
 _CLOSED = 1e-6  # a gap that small is none
 
 
@@ -114,7 +117,7 @@ class OutputError:
         samples, interval = max(3, round(window_s / period)), max(2, round(interval_s / period))
         delay = self.delay_of(theta) if self.unknowns.delay else None
         states = followed_states(self.library, self.structure, logs, theta, self.held(), delay)
-        longest = max(b - a for log in logs for a, b in log.pieces)
+        longest = max((b - a for log in logs for a, b in log.pieces), default=samples)
         windows = cut(logs, min(samples, longest))
         return WindowSet(self.library, self.structure, logs, windows, interval, states, self.unknowns.delay)
 
@@ -135,16 +138,16 @@ class OutputError:
         with ThreadPoolExecutor(options.threads or len(os.sched_getaffinity(0))) as pool:
             descent = _Descent(self, windows, options.threshold, pool, progress)
             spent, converged = 0, False
-            for _ in range(8 if options.reweighted else 1):
+            for _ in range(_REWEIGHTINGS if options.reweighted else 0):
                 windows.set_weights(noise)
-                theta, used, converged = descent.run(theta, options.iterations - spent)
+                theta, used, _ = descent.run(theta, options.iterations - spent, _NEARLY)
                 spent += used
-                estimated = descent.noise(noise)
-                change = float(np.max(np.abs(np.log(estimated / noise)))) if options.reweighted else 0.0
-                if options.reweighted:
-                    noise = estimated
-                if change < 0.03 or spent >= options.iterations:
+                before, noise = noise, descent.noise(noise)
+                if np.abs(np.log(noise / before)).max() < _SAME_NOISE or spent >= options.iterations:
                     break
+            windows.set_weights(noise)
+            theta, used, converged = descent.run(theta, max(options.iterations - spent, 1))
+            spent += used
             windows.set_weights(noise)
             final = descent.evaluate(theta, derivatives=True)
         return Optimum(
@@ -152,8 +155,7 @@ class OutputError:
             theta,
             noise,
             final.cost,
-            final.information,
-            final.scores,
+            *_reduced(final),
             windows,
             spent,
             converged,
@@ -167,33 +169,6 @@ class OutputError:
         with ThreadPoolExecutor(options.threads or len(os.sched_getaffinity(0))) as pool:
             _Descent(self, windows, options.threshold, pool, lambda line: None, only_states=True).run(theta, 20)
         return windows
-
-
-@final
-@dataclass(frozen=True)
-class _Point:
-    """All windows together at one θ: cost, shifted cost, gaps, and with derivatives the normal equations, the initial states
-    eliminated (see `reduced`)."""
-
-    cost: float
-    shifted: float
-    gap: float
-    normals: list[Normal]
-    Hss: Array
-    Hsp: Array
-    Hpp: Array
-    gs: Array
-    gp: Array
-
-    @property
-    def information(self) -> Array:
-        X = np.linalg.solve(_firm(self.Hss), self.Hsp)
-        return np.asarray(self.Hpp.sum(axis=0) - np.einsum("wij,wik->jk", self.Hsp, X))
-
-    @property
-    def scores(self) -> Array:
-        y = np.linalg.solve(_firm(self.Hss), self.gs[:, :, None])[:, :, 0]
-        return np.asarray(self.gp - np.einsum("wij,wi->wj", self.Hsp, y))
 
 
 @final
@@ -212,14 +187,15 @@ class _Descent:
         self._only_states = only_states
         self._fit, self._library, self._windows = fit, fit.library, windows
         self._threshold, self._pool, self._progress = threshold, pool, progress
-        self._held = fit.held()
+        self._held, self._manifold = fit.held(), fit.structure.dynamics.manifold
         self._prior = 1 / fit.scale**2
-        self._penalty, self._damping = 1.0, 1e-3
+        self._damping = 1e-3
         self._squares = np.zeros(self._library.nres)
         self._counts = np.ones(self._library.nres)
 
-    def run(self, theta: Array, iterations: int) -> tuple[Array, int, bool]:
-        """From θ until nothing more is found: θ, iterations, whether it converged. The nodes of the windows move along."""
+    def run(self, theta: Array, iterations: int, still: float = _STILL) -> tuple[Array, int, bool]:
+        """From θ until the cost falls by less than `still`: θ, iterations, whether it did. The windows' nodes move along."""
+        self._penalty = 1.0  # the price of a gap goes with the weights
         point = self.evaluate(theta, derivatives=True)
         for k in range(1, iterations + 1):
             taken = self._iterate(theta, point)
@@ -228,7 +204,7 @@ class _Descent:
             theta, before, point = taken[0], point, taken[1]
             self._progress(f"iteration {k}: cost {point.cost:.6g}" + (f", gaps {point.gap:.2g}" if before.gap else ""))
             fall = (self._merit(before, taken[2]) - self._merit(point, theta)) / max(self._merit(before, taken[2]), 1e-300)
-            if fall < _STILL and point.gap < _CLOSED:
+            if fall < still and point.gap < _CLOSED:
                 return theta, k, True
         return theta, iterations, False
 
@@ -240,41 +216,22 @@ class _Descent:
         lowest = 0.1 * self._fit.structure.measurement_std
         return np.where(self._counts > 0, np.maximum(estimated, lowest), std)
 
-    def evaluate(self, theta: Array, derivatives: bool, nodes: list[Array] | None = None) -> _Point:
+    def evaluate(self, theta: Array, derivatives: bool, nodes: Array | None = None) -> Condensed:
         """All windows at θ, from their own nodes or from others."""
-        self._windows.set_delay(self._fit.delay_of(theta))
-        batches = self._windows.batches
-        kept = [batch.nodes for batch in batches]
-        for batch, other in zip(batches, nodes or kept, strict=True):
-            batch.nodes = other
+        windows, at = self._windows, self._windows.nodes if nodes is None else nodes
+        windows.set_delay(self._fit.delay_of(theta))
+        windows.start(at)
 
-        def one(batch: object) -> Normal:
-            return self._library.window(batch, theta, self._held, self._threshold, derivatives)  # type: ignore[arg-type]
+        def one(batch: SegmentBatch) -> Normal:
+            return self._library.segments(batch, theta, self._held, self._threshold, derivatives)
 
-        normals = list(self._pool.map(one, batches))
-        for batch, own in zip(batches, kept, strict=True):
-            batch.nodes = own
-        return self._gathered(normals, derivatives)
+        normals = list(self._pool.map(one, windows.batches))
+        point = condense(windows, normals, at, self._manifold, derivatives)
+        if derivatives:
+            self._squares, self._counts = point.squares, point.counts
+        return point
 
-    def _gathered(self, normals: list[Normal], derivatives: bool) -> _Point:
-        count, n = self._windows.count, self._library.ndx
-        cost, shifted, gap = (
-            np.concatenate([getattr(m, name) for m in normals])[:count] for name in ("cost", "shifted", "gap")
-        )
-        total = float(cost.sum()) if np.isfinite(cost).all() else np.inf
-        empty = np.zeros((0, 0, 0))
-        if not derivatives:
-            return _Point(total, total, float(gap.sum()), normals, empty, empty, empty, empty, empty)
-        self._squares = np.sum([m.squares.sum(axis=1) for m in normals], axis=0)
-        self._counts = np.sum([m.counts.sum(axis=1) for m in normals], axis=0)
-        H = np.concatenate([m.hessian for m in normals])[:count]
-        g = np.concatenate([m.gradient for m in normals])[:count]
-        return _Point(
-            total, float(shifted.sum()), float(gap.sum()), normals,
-            H[:, :n, :n], H[:, :n, n:], H[:, n:, n:], g[:, :n], g[:, n:],
-        )  # fmt: skip
-
-    def _iterate(self, theta: Array, point: _Point) -> tuple[Array, _Point, Array] | None:
+    def _iterate(self, theta: Array, point: Condensed) -> tuple[Array, Condensed, Array] | None:
         """One accepted step: the new θ and its point, and the old θ; None where no step helps."""
         for _ in range(_TRIALS):
             step = self._step(theta, point)
@@ -282,33 +239,33 @@ class _Descent:
                 self._damping = max(10 * self._damping, 1e-6)
                 continue
             change, states, promised = step
+            moves = point.moved(states, change, self._windows)
             self._raise_penalty(point, theta, promised)
             expected = self._merit(point, theta) - promised
             for fraction in (1.0, 0.5, 0.25) if self._windows.has_gaps else (1.0,):
                 trial = np.clip(theta + fraction * change, self._fit.lower, self._fit.upper)
-                nodes = self._moved(point, states, change, fraction)
+                nodes = self._manifold.normalized(self._manifold.retract(self._windows.nodes, fraction * moves))
                 value = self.evaluate(trial, derivatives=False, nodes=nodes)
                 fall = self._merit(point, theta) - self._merit(value, trial)
                 if fall >= 1e-4 * fraction * max(expected, 0.0) and np.isfinite(value.cost):
-                    for batch, moved in zip(self._windows.batches, nodes, strict=True):
-                        batch.nodes = moved
+                    self._windows.nodes = nodes
                     good = fall > 0.25 * fraction * expected
                     self._damping = max(self._damping / (5 if good else 1), 1e-12) if fraction == 1.0 else self._damping
                     return trial, self.evaluate(trial, derivatives=True), theta
             self._damping = max(8 * self._damping, 1e-6)
         return None
 
-    def _merit(self, point: _Point, theta: Array) -> float:
+    def _merit(self, point: Condensed, theta: Array) -> float:
         off = theta - self._fit.nominal
         return point.cost + 0.5 * float(off @ (self._prior * off)) + self._penalty * point.gap
 
-    def _raise_penalty(self, point: _Point, theta: Array, promised: float) -> None:
+    def _raise_penalty(self, point: Condensed, theta: Array, promised: float) -> None:
         """ℓ1 weight of the gaps with which the step goes down: closing them may cost."""
         if point.gap > _CLOSED:
             rise = promised - (self._merit(point, theta) - self._penalty * point.gap)
             self._penalty = max(self._penalty, 2 * rise / point.gap)
 
-    def _step(self, theta: Array, point: _Point) -> tuple[Array, Array, float] | None:
+    def _step(self, theta: Array, point: Condensed) -> tuple[Array, Array, float] | None:
         """δθ, δs (windows, ndx) and the merit without gaps that the quadratic model promises; None where it has no minimum."""
         damping, fit = self._damping, self._fit
         off = theta - fit.nominal
@@ -333,30 +290,13 @@ class _Descent:
         change = scale * scaled
         states = -(solved[:, :, -1] + solved[:, :, :-1] @ change)
         promised = (
-            point.shifted
+            point.closed
             + float(np.einsum("wi,wi->", point.gs, states) + gradient @ change)
             + 0.5 * float(np.einsum("wi,wij,wj->", states, point.Hss, states) + change @ Hpp @ change)
             + float(np.einsum("wi,wij,j->", states, point.Hsp, change))
             + 0.5 * float(off @ (self._prior * off))
         )
         return change, states, promised
-
-    def _moved(self, point: _Point, states: Array, change: Array, fraction: float) -> list[Array]:
-        """Nodes after a fraction of the step: the first by δs, those inside by X δs + P δθ + c."""
-        lanes, n = self._library.lanes, self._library.ndx
-        result = []
-        for number, (batch, normal) in enumerate(zip(self._windows.batches, point.normals, strict=True)):
-            free = np.zeros((lanes, n))
-            some = states[number * lanes : (number + 1) * lanes]
-            free[: len(some)] = some
-            steps = np.zeros((len(batch.nodes), n, lanes))
-            steps[0] = free.T
-            if normal.sensitivity is not None and len(normal.sensitivity):
-                S = normal.sensitivity
-                steps[1:] = np.einsum("jicl,lc->jil", S[:, :, :n], free) + np.einsum("jicl,c->jil", S[:, :, n:-1], change)
-                steps[1:] += S[:, :, -1]
-            result.append(self._library.moved(batch.nodes, fraction * steps))
-        return result
 
 
 def prior_std(value: float, lower: float, upper: float, std: float | None) -> float:
@@ -367,6 +307,14 @@ def prior_std(value: float, lower: float, upper: float, std: float | None) -> fl
     if np.isfinite(width) and width > 0:
         return min(width, 2 * abs(value)) if value else width
     return 2 * abs(value) or 1.0
+
+
+def _reduced(point: Condensed) -> tuple[Array, Array]:
+    """Information (nθ, nθ) and scores (windows, nθ) with the initial states eliminated."""
+    both = np.concatenate([point.Hsp, point.gs[:, :, None]], axis=2)
+    solved = np.linalg.solve(_firm(point.Hss), both)
+    information = point.Hpp.sum(axis=0) - np.einsum("wij,wik->jk", point.Hsp, solved[:, :, :-1])
+    return np.asarray(information), np.asarray(point.gp - np.einsum("wij,wi->wj", point.Hsp, solved[:, :, -1]))
 
 
 def _firm(H: Array) -> Array:

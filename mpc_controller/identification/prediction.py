@@ -60,7 +60,7 @@ class Predictions:
         options = OutputErrorOptions(reweighted=False, threads=threads, interval_s=self._structure.horizon_s)
         windows = self._fit.fit_states(log, self._theta, std, options)
         for number, batch in enumerate(windows.batches):
-            states = self._fit.library.rollout(batch, self._theta, self._fit.held(), follows=False)[:: batch.stride]
+            states = self._fit.library.rollout(batch, self._theta, self._fit.held(), follows=False)
             lanes = self._fit.library.lanes
             for lane, w in enumerate(windows.windows[number * lanes : (number + 1) * lanes]):
                 predicted[w.first : w.end] = states[: w.end - w.first, self._structure.measured_indices, lane]
@@ -97,8 +97,9 @@ class Predictions:
         samples = windows[0].end - windows[0].first
         packed = WindowSet(library, s, [log], windows, samples, [states], delayed=self._delay is not None)
         packed.set_delay(self._delay or 0.0)
+        packed.start(packed.nodes)
         paths = [
-            library.rollout(batch, self._theta, self._fit.held(), follows=False)[:: batch.stride][:, s.measured_indices]
+            library.rollout(batch, self._theta, self._fit.held(), follows=False)[:, s.measured_indices]
             for batch in packed.batches
         ]
         return np.concatenate([path.transpose(2, 0, 1) for path in paths])[: len(windows)]

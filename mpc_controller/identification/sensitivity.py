@@ -105,7 +105,6 @@ def fit_functions(unknowns: Unknowns) -> list[ca.Function]:
     oe_step    … → x⁺, ∂x⁺/∂x (ndx, ndx), ∂x⁺/∂θ (ndx, nθ)
     oe_residual (x, y, u, θ, held) → y ⊟ h(x, θ), for u held until now
     oe_output  … → the same, ∂/∂x (nres, ndx), ∂/∂θ (nres, nθ)
-    oe_gap     (x, node) → x ⊟ node;      oe_retract (x, δ) → x ⊞ δ
     """
     s = unknowns.structure
     d, manifold = s.dynamics, s.dynamics.manifold
@@ -126,7 +125,7 @@ def fit_functions(unknowns: Unknowns) -> list[ca.Function]:
     step = [_normalized(d, raw), into @ F_x @ lift(x), into @ F_theta]
     seen = [x, y, u, theta, held]
     residual = _residual(unknowns, *seen)
-    delta, node = ca.SX.sym("delta", manifold.ndx), ca.SX.sym("node", d.nx)
+    delta = ca.SX.sym("delta", manifold.ndx)
     moved = ca.Function("moved", seen, [residual])
     by_state = ca.jacobian(moved(manifold.plus(x, delta), *seen[1:]), delta)
     at_zero = ca.Function("at_zero", [*seen, delta], [by_state])
@@ -136,8 +135,6 @@ def fit_functions(unknowns: Unknowns) -> list[ca.Function]:
         ca.Function("oe_step", inputs, [ca.densify(step[0]), *(ca.sparsify(e) for e in step[1:])]),
         ca.Function("oe_residual", seen, [ca.densify(residual)]),
         ca.Function("oe_output", seen, [ca.densify(output[0]), *(ca.sparsify(e) for e in output[1:])]),
-        ca.Function("oe_gap", [x, node], [ca.densify(manifold.minus(x, node))]),
-        ca.Function("oe_retract", [x, delta], [ca.densify(manifold.plus(x, delta))]),
     ]
 
 

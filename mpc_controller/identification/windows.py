@@ -10,7 +10,7 @@ import casadi as ca
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.identification.fit_library import FitLibrary, WindowBatch
+from mpc_controller.identification.fit_library import FitLibrary, SegmentBatch
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure
 
@@ -39,7 +39,7 @@ def cut(logs: Sequence[Log], samples: int) -> list[Window]:
                 if min(start + samples, end) - start >= max(2, min(samples // 2, end - first))
             ]
     if not windows:
-        lengths = ", ".join(f"{log.name}: {log.duration_s:.2f} s" for log in logs)
+        lengths = ", ".join(f"{log.name}: {log.duration_s:.2f} s in pieces" for log in logs)
         raise IdentificationError(f"no window of {samples} samples fits into the logs ({lengths}); give longer logs")
     return windows
 
@@ -84,10 +84,20 @@ class DelayedControls:
 
 
 @final
-class WindowSet:
-    """Windows of logs in batches of lanes; the last batch is filled up with windows that weigh nothing.
+@dataclass(frozen=True)
+class Segment:
+    """Samples [first, end) of window number `window`: what lies between two nodes."""
 
-    `nodes` (one array a batch, [node, nx, lane]) are the states at the starts of the shooting intervals.
+    window: int
+    first: int
+    end: int
+
+
+@final
+class WindowSet:
+    """Windows of logs, cut into segments at the nodes, in batches of lanes; what fills up the last batch weighs nothing.
+
+    `nodes` (segments, nx) are the states at the starts of the segments, window after window.
     """
 
     def __init__(
@@ -103,15 +113,17 @@ class WindowSet:
         """interval: samples between nodes. states (K, nx) of every log: where nodes and rollouts start. delayed: whether
         `set_delay` will say when commands act; else at once."""
         self.windows = list(windows)
+        self.segments = [
+            Segment(number, first, min(first + interval, w.end))
+            for number, w in enumerate(self.windows)
+            for first in range(w.first, w.end, interval)
+        ]
         self._library, self._structure, self._logs = library, structure, logs
         self._stride = 2 if delayed else 1
         self._delayed = [DelayedControls(log) for log in logs] if delayed else []
-        self._samples = max(w.end - w.first for w in windows)
-        lanes = library.lanes
-        self.batches = [
-            self._packed(self.windows[i : i + lanes], min(interval, self._samples), states)
-            for i in range(0, len(self.windows), lanes)
-        ]
+        self._samples = max(s.end - s.first for s in self.segments)
+        self.nodes = np.array([states[self._log(s)][s.first] for s in self.segments])
+        self.batches = [self._packed(first) for first in range(0, len(self.segments), library.lanes)]
 
     @property
     def count(self) -> int:
@@ -120,50 +132,62 @@ class WindowSet:
     @property
     def has_gaps(self) -> bool:
         """Whether any window has nodes inside."""
-        return len(self.batches[0].nodes) > 1
+        return len(self.segments) > len(self.windows)
+
+    def start(self, nodes: Array) -> None:
+        """Let the segments start at nodes (segments, nx)."""
+        lanes = self._library.lanes
+        for number, batch in enumerate(self.batches):
+            some = nodes[number * lanes : (number + 1) * lanes]
+            batch.start[:, : len(some)] = some.T
+            batch.start[:, len(some) :] = some[-1:].T
 
     def set_delay(self, delay: float) -> None:
         """Make the commands act `delay` [s] later than they were logged."""
         if self._stride == 1:
             return
         acting = [delayed.at(delay) for delayed in self._delayed]
-        for w, batch, lane in self._places():
-            control, dt, slope = acting[w.log]
-            part, points = slice(2 * w.first, 2 * w.end - 1), 2 * (w.end - w.first) - 1
-            batch.control[:points, :, lane] = control[part]
-            batch.dt[: points - 1, 0, lane] = dt[part][:-1]
-            batch.dt_slope[: points - 1, 0, lane] = slope[part][:-1]
+        for s, batch, lane in self._places():
+            control, dt, slope = acting[self._log(s)]
+            part, steps = slice(2 * s.first, 2 * self._reach(s)), 2 * (self._reach(s) - s.first)
+            batch.control[:steps, :, lane] = control[part]
+            batch.dt[:steps, 0, lane] = dt[part]
+            batch.dt_slope[:steps, 0, lane] = slope[part]
 
     def set_weights(self, std: Array) -> None:
         """Weigh every residual by 1/std (nres,), and those without a measurement by 0."""
         rows = _row_columns(self._structure)
-        for w, batch, lane in self._places():
-            seen = np.isfinite(self._logs[w.log].measured[w.first : w.end][:, rows])
-            batch.weight[: w.end - w.first, :, lane] = np.where(seen, 1 / std, 0.0)
+        for s, batch, lane in self._places():
+            seen = np.isfinite(self._logs[self._log(s)].measured[s.first : s.end][:, rows])
+            batch.weight[: s.end - s.first, :, lane] = np.where(seen, 1 / std, 0.0)
 
-    def _places(self) -> Iterator[tuple[Window, WindowBatch, int]]:
-        """Every window with its batch and lane."""
+    def _log(self, segment: Segment) -> int:
+        return self.windows[segment.window].log
+
+    def _reach(self, s: Segment) -> int:
+        """The sample up to which a segment is simulated: the next node, or the window's last sample."""
+        return min(s.end, self.windows[s.window].end - 1)
+
+    def _places(self) -> Iterator[tuple[Segment, SegmentBatch, int]]:
+        """Every segment with its batch and lane."""
         lanes = self._library.lanes
-        for number, window in enumerate(self.windows):
-            yield window, self.batches[number // lanes], number % lanes
+        for number, segment in enumerate(self.segments):
+            yield segment, self.batches[number // lanes], number % lanes
 
-    def _packed(self, windows: Sequence[Window], interval: int, states: Sequence[Array]) -> WindowBatch:
-        lib, n = self._library, self._samples
-        lanes = lib.lanes
-        measured = np.zeros((n, lib.ny, lanes))
-        nodes = np.zeros((-(-n // interval), lib.nx, lanes))
-        for lane in range(lanes):
-            w = windows[min(lane, len(windows) - 1)]
-            log, size = self._logs[w.log], w.end - w.first
-            measured[:size, :, lane] = log.measured[w.first : w.end]
-            measured[size:, :, lane] = log.measured[w.end - 1]
-            at = np.minimum(w.first + interval * np.arange(len(nodes)), w.end - 1)
-            nodes[:, :, lane] = states[w.log][at]
-        batch = WindowBatch(nodes, measured, lib.nres, lib.nu, interval * self._stride, self._stride)
-        for lane, w in enumerate(windows if self._stride == 1 else ()):
-            log, size = self._logs[w.log], w.end - w.first
-            batch.control[:size, :, lane] = log.controls[w.first : w.end]
-            batch.dt[: size - 1, 0, lane] = np.diff(log.times[w.first : w.end])
+    def _packed(self, first: int) -> SegmentBatch:
+        lib = self._library
+        some = self.segments[first : first + lib.lanes]
+        measured = np.zeros((self._samples, lib.ny, lib.lanes))
+        for lane in range(lib.lanes):
+            s = some[min(lane, len(some) - 1)]
+            log = self._logs[self._log(s)]
+            measured[: s.end - s.first, :, lane] = log.measured[s.first : s.end]
+            measured[s.end - s.first :, :, lane] = log.measured[s.end - 1]
+        batch = SegmentBatch(lib.nx, measured, lib.nres, lib.nu, self._stride)
+        for lane, s in enumerate(some if self._stride == 1 else ()):
+            log, steps = self._logs[self._log(s)], self._reach(s) - s.first
+            batch.control[:steps, :, lane] = log.controls[s.first : s.first + steps]
+            batch.dt[:steps, 0, lane] = np.diff(log.times[s.first : s.first + steps + 1])
         return batch
 
 
@@ -189,8 +213,8 @@ def followed_states(
         samples = max(w.end - w.first for w in some)
         windows = WindowSet(library, structure, logs, some, samples, blank, delayed=delay is not None)
         windows.set_delay(delay or 0.0)
-        batch = windows.batches[0]
-        states = library.rollout(batch, theta, held, follows=True)[:: batch.stride]
+        windows.start(windows.nodes)
+        states = library.rollout(windows.batches[0], theta, held, follows=True)
         for lane, w in enumerate(some):
             x = np.nan_to_num(states[: w.end - w.first, :, lane], nan=0.0, posinf=0.0, neginf=0.0)
             for index, column in derivatives.items():
