@@ -49,7 +49,7 @@ class Estimated:
 @final
 @dataclass(frozen=True)
 class Information:
-    """What the data tell of the estimated numbers, each scaled by `scale` (n,).
+    """What the data, and standard deviations given before, tell of the estimated numbers, each scaled by `scale` (n,).
 
     singular_values (n,) descending: square roots of the eigenvalues of the scaled information matrix, so 1/σ is the relative
     standard deviation along that direction; directions (n, n): a column each. correlation (n, n) of the estimates.
@@ -103,7 +103,7 @@ class LogPrediction:
     horizon, each from its fitted initial state. residuals (K, ny tangent): measured ⊟ predicted. error (H, signals): mean over
     all starts of the length of the error of each of ModelStructure.signals, h = 1..H steps of `period_s` after a *measured*
     start. window_starts: samples at which the windows of `predicted` begin, ascending; pictures show them. open_loop (K, ny):
-    every piece simulated whole from its measured first state; open_loop_rms (signals,): its error, not finite where it ran away.
+    every piece simulated whole from its measured first state; open_loop_rms (signals,): its error, not finite if it ran away.
     """
 
     log: str

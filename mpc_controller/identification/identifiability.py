@@ -22,7 +22,7 @@ def sizes(table: Sequence[Parameter], scale: Array, values: Array) -> Array:
 
 
 def information_of(table: Sequence[Parameter], information: Array, size: Array, correlation: Array) -> Information:
-    """The scaled information matrix, taken apart."""
+    """The information matrix of the data and of what was known before, scaled and taken apart."""
     scaled = size[:, None] * information * size
     values, vectors = np.linalg.eigh((scaled + scaled.T) / 2)
     order = np.argsort(values)[::-1]

@@ -132,7 +132,8 @@ def _fit_of(fit: OutputError, optimum: Optimum, covariance: Covariance, spread: 
     size = sizes(table, fit.scale, theta)
     statistical = covariance.factor * covariance.std
     half_width = np.hypot(statistical, spread)
-    information = information_of(table, optimum.information, size, covariance.correlation)
+    known = np.diag([1 / p.std**2 if p.std else 0.0 for p in table])
+    information = information_of(table, optimum.information + known, size, covariance.correlation)
     unseen = unseen_shares(information)
     estimated = tuple(
         Estimated(
