@@ -6,6 +6,7 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 from mpc_controller.identification.model_structure import ModelStructure, structure_of
 from mpc_controller.robot import Robot
@@ -18,7 +19,12 @@ ROBOTS: Mapping[str, str] = {
 }
 
 # Machines that are identified from recordings and not controlled: their folders give a ModelStructure.
-MACHINES: Mapping[str, str] = {}
+MACHINES: Mapping[str, str] = {
+    "emps": "robots.emps",
+    "pendulum": "robots.pendulum",
+    "double_pendulum": "robots.double_pendulum",
+    "go2_leg": "robots.go2_leg",
+}
 
 
 class RobotError(ValueError):
@@ -33,21 +39,32 @@ def load_robot(name: str) -> Robot:
     return robot
 
 
-def load_structure(name: str) -> ModelStructure:
-    """What is identified of a robot, or of a machine that is only identified: its folder's `structure()`. Raises RobotError."""
+def load_structure(name: str, part: str = "") -> ModelStructure:
+    """What is identified of a robot, or of a machine that is only identified: its folder's `structure()`, of one of its
+    `machine_parts` where it has such. Raises RobotError."""
     if name in ROBOTS:
         return structure_of(load_robot(name))
-    if name not in MACHINES:
-        raise _unknown(name, [*ROBOTS, *MACHINES])
-    structure: ModelStructure = importlib.import_module(MACHINES[name]).structure()
+    module = _machine(name)
+    structure: ModelStructure = module.structure(part) if machine_parts(name) else module.structure()
     return structure
 
 
+def machine_parts(name: str) -> tuple[str, ...]:
+    """Parts of a machine, such as joints, that are identified each on its own: PARTS of its folder. Raises RobotError."""
+    return tuple(getattr(_machine(name), "PARTS", ()))
+
+
 def log_mapping(name: str) -> Path | None:
-    """The machine's own mapping of foreign logs (log.toml in its folder), if it has one."""
-    folder = Path(str(importlib.import_module({**ROBOTS, **MACHINES}[name]).__file__)).parent
-    path = folder / "log.toml"
+    """The machine's own mapping of foreign logs (log.toml in its folder), if it has one. Raises RobotError."""
+    path = Path(str(_machine(name).__file__)).with_name("log.toml")
     return path if path.is_file() else None
+
+
+def _machine(name: str) -> ModuleType:
+    folders = {**ROBOTS, **MACHINES}
+    if name not in folders:
+        raise _unknown(name, list(folders))
+    return importlib.import_module(folders[name])
 
 
 def _unknown(name: str, valid: Mapping[str, str] | list[str]) -> RobotError:

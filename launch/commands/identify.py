@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -13,7 +13,7 @@ from typing import final
 from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
-from mpc_controller.identification.fit import Identification
+from mpc_controller.identification.fit import Identification, Standing
 from mpc_controller.identification.identify import IdentifyOptions, identify
 from mpc_controller.identification.log import Log, split
 from mpc_controller.identification.log_files.condition import Keep, parse_conditions
@@ -24,7 +24,7 @@ from mpc_controller.identification.output_error import OutputErrorOptions
 from mpc_controller.identification.report.report import write_report
 from mpc_controller.identification.report.terminal import format_identification
 from mpc_controller.model.parameter_file import load_parameters, save_parameters
-from robots import ROBOTS, load_structure, log_mapping
+from robots import ROBOTS, load_structure, log_mapping, machine_parts
 
 
 @final
@@ -50,14 +50,45 @@ class IdentifyRequest:
 
 
 def identify_machine(request: IdentifyRequest) -> ExitCode:
-    """Read, fit, show, and write what was found."""
+    """Read, fit, show, and write what was found; of a machine with parts, of one after the other."""
     check_json_path(request.json)
     output = request.output or Path(f"{request.robot}-identified.toml")
     page = request.report or output.with_suffix(".html")
-    _check_free(output, page, request.force)
+    parts = machine_parts(request.robot)
+    places = [_Place.of(part, output, page) for part in parts or ("",)]
+    for place in places:
+        _check_free(place.output, place.page, request.force)
     terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
-    structure = _structure(request)
-    logs, validation = _logs(request, structure, terminal)
+    results = {place.part: _identify(request, place, terminal) for place in places}
+    if parts:
+        terminal.say(format_parts(results))
+    if request.robot in ROBOTS:
+        terminal.say(f"next:       mpc control {request.robot} --parameters {output}")
+    summaries = {place.part: summary_of(results[place.part], place.output, place.page) for place in places}
+    write_json(request.json, summaries if parts else summaries[""])
+    return ExitCode.OK
+
+
+@final
+@dataclass(frozen=True)
+class _Place:
+    """Where what is found of a part goes; the part's name is '' where the machine has none."""
+
+    part: str
+    output: Path
+    page: Path
+
+    @staticmethod
+    def of(part: str, output: Path, page: Path) -> _Place:
+        if not part:
+            return _Place(part, output, page)
+        return _Place(part, *(path.with_name(f"{path.stem}-{part}{path.suffix}") for path in (output, page)))
+
+
+def _identify(request: IdentifyRequest, place: _Place, terminal: Terminal) -> Identification:
+    """One structure: fitted, shown, written."""
+    structure = _structure(request, place.part)
+    logs, validation = _logs(request, structure, place.part, terminal)
     options = IdentifyOptions(
         method=request.method, output_error=OutputErrorOptions(window_s=request.window_s, threads=request.threads)
     )
@@ -66,14 +97,24 @@ def identify_machine(request: IdentifyRequest) -> ExitCode:
     terminal.end_live()
     terminal.say(f"fitted in {time.monotonic() - begun:.1f} s")
     terminal.say(format_identification(result))
-    write_report(result, (*logs, *validation), page, request.force)
-    save_parameters(result.fit.parameters, output, request.force)
-    terminal.say(f"parameters: {output}")
-    terminal.say(f"report:     {page}")
-    if request.robot in ROBOTS:
-        terminal.say(f"next:       mpc control {request.robot} --parameters {output}")
-    write_json(request.json, summary_of(result, output, page))
-    return ExitCode.OK
+    write_report(result, (*logs, *validation), place.page, request.force)
+    save_parameters(result.fit.parameters, place.output, request.force)
+    terminal.say(f"parameters: {place.output}")
+    terminal.say(f"report:     {place.page}")
+    return result
+
+
+def format_parts(results: Mapping[str, Identification]) -> str:
+    """A row for every part: the estimates with their 95 % half-widths; in brackets what its data do not see."""
+    fits = {part: result.fit for part, result in results.items()}
+    names = [f"{e.name} [{e.unit}]" if e.unit else e.name for e in next(iter(fits.values())).estimated]
+    rows = [["", *names]]
+    for part, fit in fits.items():
+        cells = (f"{e.value:.4g} ± {e.half_width:.2g}" for e in fit.estimated)
+        seen = (e.standing is Standing.IDENTIFIED for e in fit.estimated)
+        rows.append([part, *(cell if is_seen else f"({cell})" for cell, is_seen in zip(cells, seen, strict=True))])
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
 def summary_of(result: Identification, output: Path, page: Path) -> dict[str, object]:
@@ -121,9 +162,9 @@ def summary_of(result: Identification, output: Path, page: Path) -> dict[str, ob
     }
 
 
-def _structure(request: IdentifyRequest) -> ModelStructure:
+def _structure(request: IdentifyRequest, part: str) -> ModelStructure:
     """The machine's structure, with another first guess and further fixed parameters where they are given."""
-    structure = load_structure(request.robot)
+    structure = load_structure(request.robot, part)
     unknown = [name for name in request.fixed if name not in structure.dynamics.parameters]
     if unknown:
         names = ", ".join(structure.dynamics.parameters.names)
@@ -135,12 +176,13 @@ def _structure(request: IdentifyRequest) -> ModelStructure:
     return replace(structure, fixed=(*structure.fixed, *request.fixed))
 
 
-def _logs(request: IdentifyRequest, structure: ModelStructure, terminal: Terminal) -> tuple[list[Log], list[Log]]:
+def _logs(request: IdentifyRequest, structure: ModelStructure, part: str, terminal: Terminal) -> tuple[list[Log], list[Log]]:
     """What to fit to and what to validate with."""
+    behind = f"#{part}" if part else ""
     mapping = _mapping(request, structure)
     keep = Keep(parse_conditions(request.keep))
     logs, validation = (
-        [log for name in names for log in _read(name, structure, mapping, keep, terminal)]
+        [log for name in names for log in _read(name + behind, structure, mapping, keep, terminal)]
         for names in (request.logs, request.validation)
     )
     if request.hold_out:
