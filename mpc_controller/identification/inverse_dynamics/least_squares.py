@@ -12,9 +12,9 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.identification.filtering import Filtering
 from mpc_controller.identification.fit import Estimated, Fit, Information, Standing
+from mpc_controller.identification.identifiability import information_of, sizes, standing, unseen_in_words, unseen_shares
 from mpc_controller.identification.inverse_dynamics.autocorrelation import LongRun, long_run
 from mpc_controller.identification.inverse_dynamics.bounded import bounded_minimum
-from mpc_controller.identification.inverse_dynamics.combinations import combination
 from mpc_controller.identification.inverse_dynamics.equations import Equations
 from mpc_controller.identification.inverse_dynamics.robust import check_loss, spread, weights
 from mpc_controller.identification.log import Log
@@ -26,8 +26,7 @@ _RIDGE = 1e-10  # of a parameter's own information
 _EXACT = 1e-9
 _TRIALS = 12  # halvings of one step
 _CHANGE = 1e-8  # of a step, in the parameters' scales, that is no step any more
-_VAGUE, _UNSEEN = 1000.0, 10.0  # scales: of a prior that is hardly one, and what of it is left where nothing is seen
-_PRIOR_SHARE = 0.7  # of the prior's standard deviation that is left where the data add little
+_VAGUE = 1000.0  # scales: the spread of what nothing is known of
 
 
 @final
@@ -87,7 +86,7 @@ class LeastSquares:
         regression = _Regression(self._equations, logs, self._structure.dynamics.parameters.values)
         state, iterations, converged = self._descend(regression)
         outcome = self._judged(state)
-        notes = (*_unseen_notes(outcome.information), *_bound_notes(outcome.estimated), *self._quality(state))
+        notes = (*unseen_in_words(outcome.information, self._table), *_bound_notes(outcome.estimated), *self._quality(state))
         parameters = self._parameters(state.theta, outcome.covariance, logs)
         tangent = len(self._structure.tangent_indices)
         return Fit(
@@ -171,20 +170,22 @@ class LeastSquares:
         inverse = np.linalg.inv(data + np.diag(precision + self._ridge(data)))
         covariance = inverse @ (state.long_run.covariance / state.alike**2 + np.diag(precision)) @ inverse
         deviations = np.sqrt(np.clip(np.diag(covariance), np.finfo(float).tiny, None))
-        scaled = data * np.outer(self._scale, self._scale)
-        values, directions = np.linalg.eigh((scaled + scaled.T) / 2)
-        singular = np.sqrt(np.clip(values[::-1], 0.0, None))
-        names = tuple(p.name for p in self._table)
-        correlation = covariance / np.outer(deviations, deviations)
-        information = Information(names, self._scale, singular, directions[:, ::-1], correlation)
+        size = sizes(self._table, self._scale, state.theta)
+        known = data + np.diag(precision)
+        information = information_of(self._table, known, size, covariance / np.outer(deviations, deviations))
+        shares = unseen_shares(information)
+        standings = [
+            Standing.AT_BOUND if _at_bound(p, value) else standing(p, float(value), float(std), float(s), float(share))
+            for p, value, std, s, share in zip(self._table, state.theta, deviations, size, shares, strict=True)
+        ]
         # What the ridge holds still has no spread of its own, and must not look known.
-        vague = np.linalg.inv(data + np.diag(precision + 1 / (_VAGUE * self._scale) ** 2))
-        unseen = np.sqrt(np.diag(vague)) > _UNSEEN * np.maximum(self._scale, np.abs(state.theta))
-        covariance[unseen, unseen] = np.maximum(covariance[unseen, unseen], np.diag(vague)[unseen])
+        unseen = np.array([s is Standing.UNSEEN for s in standings])
+        vague = np.diag(np.linalg.inv(known + np.diag(1 / (_VAGUE * self._scale) ** 2)))
+        covariance[unseen, unseen] = np.maximum(covariance[unseen, unseen], vague[unseen])
         width = state.long_run.critical * np.where(unseen, np.nan, deviations)
         estimated = tuple(
-            Estimated(p.name, p.unit, p.value, float(value), float(half), _standing(p, float(value), float(half)), float(half))
-            for p, value, half in zip(self._table, state.theta, width, strict=True)
+            Estimated(p.name, p.unit, p.value, float(value), float(half), stands, float(half))
+            for p, value, half, stands in zip(self._table, state.theta, width, standings, strict=True)
         )
         return _Outcome(estimated, information, covariance)
 
@@ -273,30 +274,13 @@ def _scale(p: Parameter) -> float:
     return width / 10 if np.isfinite(width) and width > 0 else 1.0
 
 
-def _standing(p: Parameter, value: float, half_width: float) -> Standing:
-    near = 1e-9 * (1 + abs(value))
-    if value - p.lower <= near or p.upper - value <= near:
-        return Standing.AT_BOUND
-    if not np.isfinite(half_width):
-        return Standing.UNSEEN
-    return Standing.PRIOR if p.std and half_width > _PRIOR_SHARE * 1.96 * p.std else Standing.IDENTIFIED
+def _at_bound(p: Parameter, value: float) -> bool:
+    return min(value - p.lower, p.upper - value) <= 1e-9 * (1 + abs(value))
 
 
 def _relative(state: _State) -> Array:
     errors, driven = (np.sqrt(np.mean(np.concatenate(rows) ** 2, axis=0)) for rows in (state.errors, state.driven))
     return np.where(driven > 0, errors / np.where(driven > 0, driven, 1.0), np.nan)
-
-
-def _unseen_notes(information: Information) -> list[str]:
-    """Directions along which the data leave more than the scale of the parameters open."""
-    notes = []
-    for singular, direction in zip(information.singular_values, information.directions.T, strict=True):
-        if singular < 1:
-            change = direction * information.scale
-            involved = [n for n, d in zip(information.names, direction, strict=True) if abs(d) > 0.01]
-            tail = f" apart: a change of {combination(information.names, change)} leaves no trace" if len(involved) > 1 else ""
-            notes.append(f"these data do not {'tell' if tail else 'see'} {', '.join(involved)}{tail}")
-    return notes
 
 
 def _bound_notes(estimated: Sequence[Estimated]) -> list[str]:
