@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import casadi as ca
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from mpc_controller.identification.inverse_dynamics.inertial_least_squares impor
 from mpc_controller.identification.inverse_dynamics.inertial_parameters import SIZE
 from mpc_controller.identification.inverse_dynamics.physical_consistency import PhysicalPrior, physically_consistent
 from mpc_controller.identification.model_structure import IdentificationError
+from mpc_controller.model.parameter_file import load_parameters, save_parameters
 from tests.identification.arms import HOME, PROBLEM, REGRESSOR, hidden_truth, measured, motion
 
 BODIES = SIZE * 7
@@ -106,6 +109,21 @@ def test_intervals_cover_base_parameters() -> None:
         better = physically_consistent(PROBLEM.fit([measured(theta, 2000, 0.5, 40 + seed)]))
         covered.append(np.abs(better.base_values - PROBLEM.base.matrix @ theta) <= better.base_half_width)
     assert np.mean(covered) > 0.9
+
+
+def test_intervals_of_single_parameters_cover_and_are_wide_where_only_cad_speaks() -> None:
+    theta = hidden_truth(np.random.default_rng(30), change=0.1)
+    better = physically_consistent(PROBLEM.fit([measured(theta, 2000, 0.2, 31)]))
+    assert np.mean(np.abs(better.values - theta) <= better.half_width) > 0.85
+    relative = better.half_width[REGRESSOR.names.index("joint1.mass")] / REGRESSOR.nominal[0]
+    assert relative == pytest.approx(1.96 * 0.3, rel=0.1)
+
+
+def test_the_table_of_what_was_found_survives_saving(tmp_path: Path) -> None:
+    better = physically_consistent(PROBLEM.fit([measured(REGRESSOR.nominal, 500, 0.2, 32)]))
+    save_parameters(better.parameters, tmp_path / "inertias.toml")
+    assert load_parameters(tmp_path / "inertias.toml") == better.parameters
+    assert better.parameters["joint3.inertia_xy"].unit == "kg m²"
 
 
 def test_a_cad_model_that_is_no_body_is_mended_and_named() -> None:

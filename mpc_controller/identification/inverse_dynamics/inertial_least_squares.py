@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -18,6 +18,7 @@ from mpc_controller.identification.inverse_dynamics.inertial_data import Inertia
 from mpc_controller.identification.inverse_dynamics.inertial_regressor import InertialRegressor, JointTerms
 from mpc_controller.identification.inverse_dynamics.robust import check_loss, spread, weights
 from mpc_controller.identification.model_structure import IdentificationError
+from mpc_controller.model.parameters import Parameter, Parameters
 from mpc_controller.model.rigid_body import RigidBodyModel
 
 _ROUNDS = 20  # of weights
@@ -33,9 +34,10 @@ class InertialFit:
     """θ (n,) of a tree, in the order of `regressor.names`.
 
     values: the θ closest to the model's own (in relative change) with the base parameters β that were found. base_values,
-    base_half_width (nβ,): β and their 95 % intervals, errors' autocorrelation included. torque_std (nv,): spread of each
-    joint's error; relative_error (nv,): over the root mean square of its torque. condensed: the data, one entry of v after the
-    other; alike: how many successive samples say the same. unphysical: bodies whose pseudo-inertia is not positive definite.
+    base_half_width (nβ,): β and their 95 % intervals, errors' autocorrelation included. half_width: of θ (n,), known with a
+    prior only, else empty. torque_std (nv,): spread of each joint's error; relative_error (nv,): over the root mean square of
+    its torque. condensed: the data, one entry of v after the other; alike: how many successive samples say the same.
+    unphysical: joints whose bodies have a pseudo-inertia that is not positive definite.
     """
 
     method: str
@@ -51,6 +53,20 @@ class InertialFit:
     unphysical: tuple[str, ...]
     seconds: float
     notes: tuple[str, ...] = ()
+    half_width: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def parameters(self) -> Parameters:
+        """θ as a table that can be saved; `std` where there is one."""
+        regressor = self.regressor
+        known = len(self.half_width) == len(self.values)
+        return Parameters(
+            tuple(
+                Parameter(name, float(value), unit, std=float(self.half_width[k]) / 1.96 if known else None, source=self.method)
+                for k, (name, value, unit) in enumerate(zip(regressor.names, self.values, regressor.units, strict=True))
+            ),
+            provenance={"method": self.method, "model": regressor.model.name},
+        )
 
     @property
     def model(self) -> RigidBodyModel:

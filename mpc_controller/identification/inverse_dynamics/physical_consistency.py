@@ -70,6 +70,7 @@ def physically_consistent(fit: InertialFit, prior: PhysicalPrior | None = None) 
         torque_std=np.sqrt(squares),
         relative_error=np.sqrt(squares) / np.where(powers > 0, powers, np.nan),
         unphysical=(),
+        half_width=1.96 * np.sqrt(np.diag(covariance)),
         seconds=time.monotonic() - begun,
         notes=(*(n for n in fit.notes if "no mass distribution" not in n), *notes),
     )
