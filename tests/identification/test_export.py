@@ -15,9 +15,14 @@ from mpc_controller.identification.export.changes import BodyInertia, JointChang
 from mpc_controller.identification.export.inertial_changes import inertial_changes
 from mpc_controller.identification.export.mjcf import export_mjcf, export_robot, mjcf_inertia
 from mpc_controller.identification.export.urdf import export_urdf
+from mpc_controller.identification.inverse_dynamics import inertial_parameters
+from mpc_controller.identification.inverse_dynamics.inertial_data import InertialData
+from mpc_controller.identification.inverse_dynamics.inertial_least_squares import InertialLeastSquares
+from mpc_controller.identification.inverse_dynamics.inertial_regressor import JointTerms
 from mpc_controller.identification.inverse_dynamics.physical_consistency import PhysicalPrior, physically_consistent
 from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.model.parameters import Parameters
+from mpc_controller.model.rigid_body import load_urdf
 from mpc_controller.robot import Robot
 from robots import ROBOTS, load_robot
 from tests.identification.arms import MJCF, PROBLEM, hidden_truth, measured, motion
@@ -203,6 +208,28 @@ def test_urdf_comes_back_through_pinocchio_with_the_new_inertias(tmp_path: Path)
         np.testing.assert_allclose(model.inertias[index].inertia, body.inertia, atol=1e-12)
     np.testing.assert_array_equal(model.damping, [0.3, 0.4])
     assert '<!-- a comment with <mass value="9"/> in it -->' in target.read_text()
+
+
+def test_the_identified_arm_comes_back_from_urdf(tmp_path: Path) -> None:
+    """A tool on a fixed joint keeps its inertia; the link that carries it takes the rest."""
+    source, target = tmp_path / "two.urdf", tmp_path / "identified.urdf"
+    tool = """  <link name="tool"><inertial><origin xyz="0 0.01 0.1"/><mass value="0.2"/>
+      <inertia ixx="0.001" ixy="0" ixz="0" iyy="0.002" iyz="0" izz="0.0015"/></inertial></link>
+  <joint name="flange" type="fixed"><origin xyz="0 0 0.2" rpy="0.4 0 0.3"/><parent link="lower"/><child link="tool"/></joint>
+</robot>"""
+    lower = """<link name="lower"><inertial><origin xyz="0.01 0 0.1"/><mass value="1.5"/>
+      <inertia ixx="0.02" ixy="0" ixz="0" iyy="0.02" iyz="0" izz="0.01"/></inertial></link>"""
+    source.write_text(URDF.replace("</robot>", tool).replace('<link name="lower"/>', lower), encoding="utf-8")
+    problem = InertialLeastSquares(load_urdf(source), JointTerms(armature=False, offset=False))
+    regressor = problem.regressor
+    random = np.random.default_rng(0)
+    q, v, a = random.normal(size=(3, 500, 2))
+    theta = hidden_truth(random, 0.05, regressor)
+    fit = physically_consistent(problem.fit([InertialData(q, v, a, regressor.torques(q, v, a, theta))]), PhysicalPrior(0.1))
+    export_urdf(source, target, inertial_changes(fit, source))
+    again = load_urdf(target)
+    np.testing.assert_allclose(inertial_parameters.values(again), fit.values[:20], atol=1e-12)
+    assert float(again.joints[1].damping) == pytest.approx(fit["elbow.viscous"])
 
 
 def test_files_are_not_replaced_unless_forced_and_never_half_written(tmp_path: Path) -> None:
