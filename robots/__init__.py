@@ -20,6 +20,7 @@ ROBOTS: Mapping[str, str] = {
 
 # Machines that are identified from recordings and not controlled: their folders give a ModelStructure.
 MACHINES: Mapping[str, str] = {
+    "crazyflie": "robots.crazyflie",
     "emps": "robots.emps",
     "pendulum": "robots.pendulum",
     "double_pendulum": "robots.double_pendulum",

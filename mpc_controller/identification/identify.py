@@ -13,6 +13,7 @@ from mpc_controller.arrays import Array
 from mpc_controller.control.command_delay import PROVENANCE
 from mpc_controller.identification.fit import Estimated, Fit, Identification, LogPrediction, Standing
 from mpc_controller.identification.identifiability import information_of, sizes, standing, unseen_in_words, unseen_shares
+from mpc_controller.identification.importance import effects_in_words
 from mpc_controller.identification.inverse_dynamics.least_squares import LeastSquaresOptions, least_squares
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure
@@ -74,7 +75,8 @@ def identify(
         predictions = Predictions(fit, values)
         every = [(log, "fitted") for log in logs] + [(log, "validation") for log in validation]
         both.append(tuple(predictions.of(log, role, chosen.signal_std, options.output_error.threads) for log, role in every))
-    notes = tuple(f"{log.name}: {note}" for log in (*logs, *validation) for note in log.notes)
+    notes = tuple(effects_in_words(fit, theta, logs))
+    notes += tuple(f"{log.name}: {note}" for log in (*logs, *validation) for note in log.notes)
     result = Identification(chosen, tuple(earlier), both[0], both[1], lengths, by_length, notes)
     return replace(result, fit=replace(chosen, parameters=_with_provenance(chosen, result, logs, validation)))
 

@@ -45,7 +45,9 @@ class ModelStructure:
     horizon_s: how far ahead the controller predicts with this model [s], so how far a fit must. fixed: parameters that are
     never fitted. Of the others, one with a `std` has that as its prior; one without may be anything within its bounds.
     delay_limit_s: commands may act up to so much later than they are logged; 0 fits no delay. biased: measured states whose
-    sensor may have a constant offset. lagged: measured states whose sensor may be later than the others'.
+    sensor may have a constant offset. lagged: measured states whose sensor may be later than the others'. measured_starts: let
+    windows start at what was measured instead of at fitted states, for a model that shall predict from there better than it
+    explains; its parameters then make up for noise, too.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ModelStructure:
     biased: tuple[str, ...] = ()
     lagged: tuple[str, ...] = ()
     integrator: Integrator = field(default_factory=RungeKutta4)
+    measured_starts: bool = False
 
     def __post_init__(self) -> None:
         d = self.dynamics

@@ -21,6 +21,7 @@ from mpc_controller.identification.windows import WindowSet, cut, followed_state
 from mpc_controller.model.parameters import Parameters
 
 _REWEIGHTINGS, _SAME_NOISE = 8, 0.03
+_OVERLAP = 5  # windows that share a sample where they start at what was measured
 _TRIALS = 12  # of one iteration
 _STILL = 1e-5  # relative fall of the cost below which an iteration found nothing more …
 _NEARLY = 1e-2  # … and below which it is time to look at the noise again
@@ -33,7 +34,7 @@ class OutputErrorOptions:
     """window_s: length of the windows (None: the structure's horizon). interval_s: between the nodes inside a window (None: the
     shorter of window and horizon). threshold: of Huber's loss in standard deviations (inf: least squares). reweighted: estimate
     the noise of every signal from the residuals. iterations: at most so many, over all weightings. threads: None takes all
-    cores.
+    cores. measured_starts: None takes the structure's; windows then overlap, and have no nodes inside.
     """
 
     window_s: float | None = None
@@ -42,6 +43,7 @@ class OutputErrorOptions:
     reweighted: bool = True
     iterations: int = 100
     threads: int | None = None
+    measured_starts: bool | None = None
 
 
 @final
@@ -118,8 +120,14 @@ class OutputError:
         delay = self.delay_of(theta) if self.unknowns.delay else None
         states = followed_states(self.library, self.structure, logs, theta, self.held(), delay)
         longest = max((b - a for log in logs for a, b in log.pieces), default=samples)
-        windows = cut(logs, min(samples, longest))
-        return WindowSet(self.library, self.structure, logs, windows, interval, states, self.unknowns.delay)
+        samples = min(samples, longest)
+        if self._starts_measured(options):
+            overlapping = cut(logs, samples, max(1, samples // _OVERLAP))
+            return WindowSet(self.library, self.structure, logs, overlapping, samples, states, self.unknowns.delay)
+        return WindowSet(self.library, self.structure, logs, cut(logs, samples), interval, states, self.unknowns.delay)
+
+    def _starts_measured(self, options: OutputErrorOptions) -> bool:
+        return self.structure.measured_starts if options.measured_starts is None else options.measured_starts
 
     def fit(
         self,
@@ -136,13 +144,16 @@ class OutputError:
         noise = self.structure.measurement_std.copy() if std is None else std.copy()
         windows = self.windows(logs, options, theta)
         with ThreadPoolExecutor(options.threads or len(os.sched_getaffinity(0))) as pool:
-            descent = _Descent(self, windows, options.threshold, pool, progress)
+            fixed = self._starts_measured(options)
+            descent = _Descent(self, windows, options.threshold, pool, progress, moves_states=not fixed)
             spent, converged = 0, False
             for _ in range(_REWEIGHTINGS if options.reweighted else 0):
                 windows.set_weights(noise)
                 theta, used, _ = descent.run(theta, options.iterations - spent, _NEARLY)
                 spent += used
                 before, noise = noise, descent.noise(noise)
+                if fixed:  # what no sensor sees is predicted anew
+                    windows.nodes = self.windows(logs, options, theta).nodes
                 if np.abs(np.log(noise / before)).max() < _SAME_NOISE or spent >= options.iterations:
                     break
             windows.set_weights(noise)
@@ -155,7 +166,7 @@ class OutputError:
             theta,
             noise,
             final.cost,
-            *_reduced(final),
+            *_reduced(final, not fixed),
             windows,
             spent,
             converged,
@@ -167,7 +178,7 @@ class OutputError:
         windows = self.windows([log], options, theta)
         windows.set_weights(std)
         with ThreadPoolExecutor(options.threads or len(os.sched_getaffinity(0))) as pool:
-            _Descent(self, windows, options.threshold, pool, lambda line: None, only_states=True).run(theta, 20)
+            _Descent(self, windows, options.threshold, pool, lambda line: None, moves_theta=False).run(theta, 20)
         return windows
 
 
@@ -182,9 +193,10 @@ class _Descent:
         threshold: float,
         pool: ThreadPoolExecutor,
         progress: Callable[[str], None],
-        only_states: bool = False,
+        moves_states: bool = True,
+        moves_theta: bool = True,
     ) -> None:
-        self._only_states = only_states
+        self._moves_states, self._moves_theta = moves_states, moves_theta
         self._fit, self._library, self._windows = fit, fit.library, windows
         self._threshold, self._pool, self._progress = threshold, pool, progress
         self._held, self._manifold = fit.held(), fit.structure.dynamics.manifold
@@ -211,7 +223,8 @@ class _Descent:
     def noise(self, std: Array) -> Array:
         """Standard deviation of every residual at the last point with derivatives, not below a tenth of the sensor's own."""
         count = np.maximum(self._counts, 1.0)
-        freedom = np.clip(1 - self._windows.count * self._library.ndx / count.sum(), 0.1, 1.0)
+        fitted = self._windows.count * self._library.ndx if self._moves_states else 0
+        freedom = np.clip(1 - fitted / count.sum(), 0.1, 1.0)
         estimated = std * np.sqrt(np.maximum(self._squares, 1e-12) / (count * freedom))
         lowest = 0.1 * self._fit.structure.measurement_std
         return np.where(self._counts > 0, np.maximum(estimated, lowest), std)
@@ -276,13 +289,13 @@ class _Descent:
         Hss = _firm(point.Hss + damping * diagonal[:, :, None] * np.eye(self._library.ndx))
         both = np.concatenate([point.Hsp, point.gs[:, :, None]], axis=2)
         try:
-            solved = np.linalg.solve(Hss, both)
+            solved = np.linalg.solve(Hss, both) if self._moves_states else np.zeros_like(both)
         except np.linalg.LinAlgError:
             return None
         reduced = Hpp_damped - np.einsum("wij,wik->jk", point.Hsp, solved[:, :, :-1])
         right = gradient - np.einsum("wij,wi->j", point.Hsp, solved[:, :, -1])
         scale = fit.scale
-        room = 0.0 if self._only_states else 1.0
+        room = 1.0 if self._moves_theta else 0.0
         lowest, highest = room * (fit.lower - theta) / scale, room * (fit.upper - theta) / scale
         scaled = _bounded_step(scale[:, None] * reduced * scale, scale * right, lowest, highest)
         if scaled is None or not np.isfinite(scaled).all():
@@ -309,8 +322,10 @@ def prior_std(value: float, lower: float, upper: float, std: float | None) -> fl
     return 2 * abs(value) or 1.0
 
 
-def _reduced(point: Condensed) -> tuple[Array, Array]:
-    """Information (nθ, nθ) and scores (windows, nθ) with the initial states eliminated."""
+def _reduced(point: Condensed, eliminates: bool) -> tuple[Array, Array]:
+    """Information (nθ, nθ) and scores (windows, nθ), with the initial states eliminated if they are unknown."""
+    if not eliminates:
+        return np.asarray(point.Hpp.sum(axis=0)), point.gp
     both = np.concatenate([point.Hsp, point.gs[:, :, None]], axis=2)
     solved = np.linalg.solve(_firm(point.Hss), both)
     information = point.Hpp.sum(axis=0) - np.einsum("wij,wik->jk", point.Hsp, solved[:, :, :-1])

@@ -14,7 +14,7 @@ from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.identification.output_error import OutputError, OutputErrorOptions
 from mpc_controller.identification.windows import Window, WindowSet, followed_states
 
-_MOST_STARTS = 4000  # of one log: neighbouring starts say nearly the same
+_MOST_STEPS = 500_000  # of one log's rollouts over the horizon: neighbouring starts say nearly the same
 _CHUNK = 64  # batches of rollouts held at a time
 
 
@@ -29,13 +29,11 @@ class Predictions:
 
     def of(self, log: Log, role: str, std: Array, threads: int | None = None) -> LogPrediction:
         """std (nres,): noise of the residuals, with which the initial states of windows are fitted."""
-        window_s = self._structure.horizon_s
         predicted, starts = self._windowed(log, std, threads)
-        states = followed_states(self._fit.library, self._structure, [log], self._theta, self._fit.held(), self._delay)[0]
+        states = self._states(log)
         open_loop = self._open_loop(log, states)
         residuals = measured_difference(self._structure, log.measured, predicted)
         off = measured_difference(self._structure, log.measured, open_loop)
-        steps = max(1, round(window_s / log.period_s))
         return LogPrediction(
             log=log.name,
             role=role,
@@ -44,7 +42,7 @@ class Predictions:
             predicted=predicted,
             residuals=residuals,
             period_s=log.period_s,
-            error=self._horizon_error(log, states, steps),
+            error=self._horizon_error(log, states),
             window_starts=starts,
             open_loop=open_loop,
             open_loop_rms=np.array([_rms(np.linalg.norm(off[:, s.tangent], axis=1)) for s in self._structure.signals]),
@@ -66,12 +64,20 @@ class Predictions:
                 predicted[w.first : w.end] = states[: w.end - w.first, self._structure.measured_indices, lane]
         return predicted, tuple(w.first for w in windows.windows)
 
-    def _horizon_error(self, log: Log, states: Array, steps: int) -> Array:
+    def horizon_error(self, log: Log) -> Array:
+        """LogPrediction.error alone."""
+        return self._horizon_error(log, self._states(log))
+
+    def _states(self, log: Log) -> Array:
+        return followed_states(self._fit.library, self._structure, [log], self._theta, self._fit.held(), self._delay)[0]
+
+    def _horizon_error(self, log: Log, states: Array) -> Array:
         """(steps, signals): mean length of the error after 1..steps steps, over all measured starts."""
         s = self._structure
+        steps = max(1, round(s.horizon_s / log.period_s))
         starts = np.array([k for a, b in log.pieces for k in range(a, b - steps)], dtype=int)
         total, counts = np.zeros((steps, len(s.signals))), np.zeros((steps, len(s.signals)))
-        starts = starts[:: -(-len(starts) // _MOST_STARTS) or 1]
+        starts = starts[:: -(-len(starts) * steps // _MOST_STEPS) or 1]
         chunk = _CHUNK * self._fit.library.lanes
         for i in range(0, len(starts), chunk):
             some = starts[i : i + chunk]

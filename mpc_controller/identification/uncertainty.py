@@ -37,7 +37,7 @@ class Covariance:
         candidates = [self._inverse]
         freedom = np.inf
         if count >= _FEW_WINDOWS:
-            lag = round(count ** (1 / 3))
+            lag = max(round(count ** (1 / 3)), 2 * (optimum.windows.overlap - 1))
             meat = _long_run(optimum.scores, [w.log for w in optimum.windows.windows], lag) * count / (count - 1) + prior
             candidates.append(self._inverse @ meat @ self._inverse)
             freedom = max(count / (1 + lag) - 1, 3.0)

@@ -27,12 +27,15 @@ class Window:
     end: int
 
 
-def cut(logs: Sequence[Log], samples: int) -> list[Window]:
-    """Windows of `samples` samples, one after the other within every piece; what is left of a piece counts from half one on."""
+def cut(logs: Sequence[Log], samples: int, stride: int | None = None) -> list[Window]:
+    """Windows of `samples` samples, one after the other within every piece; what is left of a piece counts from half one on.
+
+    With a `stride`, one starts every so many samples, and they overlap.
+    """
     windows = []
     for number, log in enumerate(logs):
         for first, end in log.pieces:
-            starts = range(first, end, samples)
+            starts = range(first, end, stride or samples)
             windows += [
                 Window(number, start, min(start + samples, end))
                 for start in starts
@@ -128,6 +131,12 @@ class WindowSet:
     @property
     def count(self) -> int:
         return len(self.windows)
+
+    @property
+    def overlap(self) -> int:
+        """How many windows share a sample."""
+        starts = [w.first for w in self.windows if w.log == self.windows[0].log]
+        return max(1, round((self.windows[0].end - starts[0]) / max(1, starts[1] - starts[0]))) if len(starts) > 1 else 1
 
     @property
     def has_gaps(self) -> bool:
