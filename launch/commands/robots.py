@@ -1,4 +1,4 @@
-"""`mpc robots`: what there is to control."""
+"""`mpc robots`: what there is to control, and to identify."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from launch.errors import ExitCode
 from launch.output import check_json_path, speaker, write_json
 from mpc_controller.robot import Robot
-from robots import ROBOTS, load_robot
+from robots import MACHINES, ROBOTS, load_robot, load_structure, machine_parts
 
 
 def list_robots(json_path: str | None) -> ExitCode:
-    """A table of all robots with their tasks."""
+    """A table of all robots with their tasks, and of machines that are only identified."""
     check_json_path(json_path)
     robots = [_described(load_robot(name)) for name in ROBOTS]
     say = speaker(json_path)
@@ -24,8 +24,25 @@ def list_robots(json_path: str | None) -> ExitCode:
             mark = "*" if task["name"] == robot["default_task"] else " "
             say(f"  {mark} {task['name']:<{width}}  {task['description']} ({task['duration_s']:g} s, {task['solver']})")
     say("* is the default task")
-    write_json(json_path, {"robots": robots})
+    machines = [_machine(name) for name in MACHINES]
+    say("\nonly identified, from recordings (`mpc identify`):")
+    for machine in machines:
+        parts = f", {len(machine['parts'])} parts" if machine["parts"] else ""
+        say(f"  {machine['name']}: {machine['description']} ({machine['estimated']} parameters{parts})")
+    write_json(json_path, {"robots": robots, "machines": machines})
     return ExitCode.OK
+
+
+def _machine(name: str) -> dict[str, Any]:
+    parts = machine_parts(name)
+    structure = load_structure(name, parts[0] if parts else "")
+    return {
+        "name": name,
+        "description": structure.description,
+        "parts": list(parts),
+        "estimated": len(structure.estimated),
+        "measured": list(structure.measured),
+    }
 
 
 def _described(robot: Robot) -> dict[str, Any]:

@@ -19,6 +19,6 @@ def structure() -> ModelStructure:
         # What the model leaves over in half a second; the cameras' own noise is a hundredth of it.
         measurement_std=np.array([0.03] * 3 + [0.1] * 3 + [0.2] * 3 + [0.5] * 3),
         horizon_s=0.5,
-        delay_limit_s=0.05,
+        delay_limit_s=0.03,
         measured_starts=True,
     )
