@@ -71,7 +71,7 @@ def test_free_swing_is_fitted_as_one_window_from_a_bad_guess(guess: float) -> No
     found = fit.fit([log], OutputErrorOptions(window_s=10.0, interval_s=0.25), start)
     assert found.theta[0] == pytest.approx(good[0], rel=0.01)
     rms = Predictions(fit, found.theta).of(log, "fitted", found.std).open_loop_rms[0]
-    assert rms < 0.012
+    assert rms < 0.02  # from a measured start; a local minimum is a swing off, 1 rad
 
 
 def test_double_pendulum_is_predicted_better_by_output_error_than_by_least_squares() -> None:
@@ -95,9 +95,8 @@ def test_quadrotor_flies_a_shape_that_its_fit_has_not_seen_as_predicted() -> Non
     fit = OutputError(structure)
     found, _, _ = output_error(fit, logs[:3], IdentifyOptions(compares_lengths=False))
     theta = fit.theta_of(found.parameters, found.control_delay_s)
-    error = dict(
-        zip([s.name for s in structure.signals], Predictions(fit, theta).horizon_error(logs[3]).sum(axis=0), strict=True)
-    )
+    cumulated = Predictions(fit, theta).horizon_error(logs[3]).sum(axis=0)
+    error = dict(zip([s.name for s in structure.signals], cumulated, strict=True))
     assert error["position"] <= 0.95
     assert error["velocity"] <= 6.9
     assert error["attitude"] <= 3.6
