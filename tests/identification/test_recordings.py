@@ -88,7 +88,7 @@ def test_double_pendulum_is_predicted_better_by_output_error_than_by_least_squar
 
 
 def test_quadrotor_flies_a_shape_that_its_fit_has_not_seen_as_predicted() -> None:
-    """Crazyflie, helix held out: errors cumulated over 50 steps of 0.95 m, 6.9 m/s, 3.6 rad and 18 rad/s at most, in one model."""
+    """Crazyflie, helix held out, one model: errors cumulated over 50 steps of at most 0.95 m, 6.9 m/s, 3.6 rad and 18 rad/s."""
     structure = load_structure("crazyflie")
     names = ("B2_circle_fast_rep1", "B7_oval_fast_rep1", "B8_star_fast_rep1", "B5_helix_fast_rep1")
     logs = _logs("crazyflie", [f"nanobench/{name}.csv.gz" for name in names])
