@@ -47,6 +47,57 @@ class Task:
 
 @final
 @dataclass(frozen=True)
+class Channel:
+    """One quantity that an excitation moves: within centre ± amplitude [unit], and ± rate and ± acceleration [unit/s, unit/s²].
+
+    shape: "multisine" with frequencies in `band` [Hz], or "doublets", up and down for a quarter to half a period of the band.
+    """
+
+    name: str
+    unit: str
+    centre: float
+    amplitude: float
+    rate: float
+    acceleration: float
+    band: tuple[float, float]
+    shape: str = "multisine"
+
+
+@final
+@dataclass(frozen=True)
+class MotionLimit:
+    """`value(states (n, nx), controls (n, nu))` gives (n,) or (n, m) that an excitation keeps in [lower, upper] `unit`."""
+
+    name: str
+    unit: str
+    lower: float
+    upper: float
+    value: Callable[[Array, Array], Array]
+
+
+@final
+@dataclass(frozen=True)
+class Excitation:
+    """How a robot may be moved for its parameters to be seen: by another reference for `task`, so that its constraints hold.
+
+    `reference(times (n,), motion (4, n, channels))` gives the rows (n, nr) of the task for values of the channels and their
+    first three derivatives. The channels rest at their centres for the first `lead_s`, in which the robot gets there. `usable`
+    is a condition on states that the model needs ("" for none), as `mpc identify` takes it. `is_arm`: designed on the regressor
+    of the inverse dynamics of the robot's MJCF, with the reference's first entries as joint angles and rates.
+    """
+
+    task: str
+    channels: tuple[Channel, ...]
+    reference: Callable[[Array, Array], Array]
+    limits: tuple[MotionLimit, ...]
+    lead_s: float
+    duration_s: float
+    usable: str = ""
+    is_arm: bool = False
+
+
+@final
+@dataclass(frozen=True)
 class MjcfAdapter:
     """What a robot's MJCF does not say by itself, for robots whose state is not the file's s = (qpos, qvel, act).
 
@@ -76,6 +127,7 @@ class Robot:
     quadrotor on the ground must not spin its rotors because its battery was plugged in. `mjcf_adapter` is None where
     x = (qpos, qvel, act) of the MJCF. `mjcf_changes(p)` says where the parameters are in the MJCF (None: nobody said yet).
     Commands act `control_delay_s` later than they are sent; an identified number.
+    `excitation` makes how it may be moved to identify it (None: nobody said yet).
     """
 
     name: str
@@ -99,6 +151,7 @@ class Robot:
     passive_without_plan: bool = False
     mjcf_changes: Callable[[Parameters], ModelChanges] | None = None
     control_delay_s: float = 0.0
+    excitation: Callable[[], Excitation] | None = None
 
     @cached_property
     def model_hash(self) -> str:

@@ -12,6 +12,7 @@ from mpc_controller.model.dynamics import DisturbedDynamics
 from mpc_controller.robot import Robot
 from robots.arm import tasks
 from robots.arm.dynamics import MJCF, arm_dynamics
+from robots.arm.excitation import excitation
 from robots.arm.mjcf_parameters import mjcf_changes
 from robots.arm.numeric import NumericArm
 
@@ -48,6 +49,7 @@ def robot() -> Robot:
         process_std=np.array([1e-4] * 7 + [0.05] * 7),
         disturbance_std=np.full(7, 5.0),
         mjcf_changes=mjcf_changes,
+        excitation=excitation,
     )
 
 

@@ -12,6 +12,7 @@ from mpc_controller.model.dynamics import DisturbedDynamics
 from mpc_controller.robot import Robot
 from robots.car import tasks
 from robots.car.dynamics import BicycleDynamics
+from robots.car.excitation import excitation
 from robots.car.mjcf_adapter import mjcf_adapter
 from robots.car.mjcf_parameters import mjcf_changes
 
@@ -45,6 +46,7 @@ def robot() -> Robot:
         disturbance_std=np.array([0.5, 1.0]),
         mjcf_changes=mjcf_changes,
         mjcf_adapter=mjcf_adapter(dynamics.nominal.parameters),
+        excitation=excitation,
     )
 
 

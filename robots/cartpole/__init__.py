@@ -11,6 +11,7 @@ from mpc_controller.model.dynamics import DisturbedDynamics
 from mpc_controller.robot import Robot
 from robots.cartpole import tasks
 from robots.cartpole.dynamics import CartpoleDynamics
+from robots.cartpole.excitation import excitation
 from robots.cartpole.hold import balance_in_place
 from robots.cartpole.mjcf_parameters import mjcf_changes
 
@@ -43,4 +44,5 @@ def robot() -> Robot:
         process_std=np.array([1e-3, 1e-3, 0.05, 0.05]),
         disturbance_std=np.array([1.0, 1.0]),
         mjcf_changes=mjcf_changes,
+        excitation=excitation,
     )

@@ -11,6 +11,7 @@ from mpc_controller.model.dynamics import DisturbedDynamics
 from mpc_controller.robot import Robot
 from robots.quadrotor import tasks
 from robots.quadrotor.dynamics import QuadrotorDynamics
+from robots.quadrotor.excitation import excitation
 from robots.quadrotor.hold import hover_in_place
 from robots.quadrotor.mjcf_parameters import mjcf_changes
 
@@ -46,4 +47,5 @@ def robot() -> Robot:
         process_std=np.array([1e-4] * 3 + [1e-4] * 3 + [0.1] * 3 + [0.5] * 3 + [1e-3] * 4),
         disturbance_std=np.array([2.0] * 3 + [5.0] * 3),
         mjcf_changes=mjcf_changes,
+        excitation=excitation,
     )
