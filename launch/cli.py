@@ -22,6 +22,7 @@ from launch.options import (
     GreedyCommand,
     duration_option,
     endpoint_option,
+    excitation_option,
     json_option,
     priority_option,
     solver_option,
@@ -30,6 +31,7 @@ from launch.options import (
 
 _METHODS = ("auto", "least-squares", "output-error")  # as in mpc_controller.identification.identify, likewise
 _ESTIMATORS = ("ekf", "passthrough")  # as in mpc_controller.control.estimators, which is slow to import
+_CRITERIA = ("D", "condition")  # as in mpc_controller.identification.excitation.design, likewise
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -147,6 +149,7 @@ def sim(
 @click.option("--plant-rate", type=RATE, metavar="HZ", help="Rate of the plant, where it is not the robot's own.")
 @endpoint_option
 @click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Model parameters, as robots/NAME/parameters.toml.")
+@excitation_option
 @click.option("--estimator", type=click.Choice(_ESTIMATORS), default="ekf", show_default=True, help="What tells the state.")
 @priority_option
 @click.option("--wait", type=DURATION, default=5.0, show_default=True, metavar="S", help="How long a plant may take to answer.")
@@ -160,6 +163,7 @@ def control(
     plant_rate: float | None,
     endpoint: str | None,
     parameters: Path | None,
+    excitation: Path | None,
     estimator: str,
     priority: int,
     wait: float,
@@ -178,7 +182,9 @@ def control(
     from launch.commands.control import control as run
 
     return run(
-        ControlRequest(robot, task, solver, rate, plant_rate, endpoint, parameters, estimator, wait, priority, duration, json)
+        ControlRequest(
+            robot, task, solver, rate, plant_rate, endpoint, parameters, estimator, wait, priority, duration, json, excitation
+        )
     )
 
 
@@ -227,9 +233,7 @@ def adapt(
 @click.option("--validate", multiple=True, metavar="LOG...", help="Judge the result by these, which are not fitted to.")
 @click.option("--hold-out", type=SHARE, default=0.0, metavar="SHARE", help="Keep this last part of every log for validation.")
 @click.option("--method", type=click.Choice(_METHODS), default="auto", show_default=True, help="How to fit.")
-@click.option(
-    "--mapping", type=INPUT_FILE, metavar="FILE", help="Columns of the signals. [default: the machine's own]"
-)
+@click.option("--mapping", type=INPUT_FILE, metavar="FILE", help="Columns of the signals. [default: the machine's own]")
 @click.option("--keep", multiple=True, metavar="CONDITION", help="Use only samples with it, such as 'position_z > 0.1'.")
 @click.option("--fix", multiple=True, metavar="NAME", help="Do not fit this parameter; repeatable.")
 @click.option("--nominal", type=INPUT_FILE, metavar="FILE", help="Start from these parameters. [default: the machine's own]")
@@ -276,6 +280,67 @@ def identify(
 
 
 @mpc.command()
+@click.argument("robot")
+@click.option("--duration", type=DURATION, metavar="S", help="Of the signals. [default: the robot's own]")
+@click.option(
+    "--criterion",
+    type=click.Choice(_CRITERIA),
+    default="D",
+    show_default=True,
+    help="D: all intervals together small; condition: the worst not much larger than the best.",
+)
+@click.option("--seed", type=click.IntRange(*SEED), default=0, show_default=True, metavar="N", help="Of the search.")
+@click.option("--evaluations", type=click.IntRange(1, 100_000), metavar="N", help="How many experiments are tried.")
+@click.option("--given", type=INPUT_FILE, metavar="FILE", help="Take this excitation instead of designing one.")
+@click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Model parameters. [default: the robot's own]")
+@click.option("--output", type=FILE, metavar="FILE", help="The excitation. [default: ROBOT-excitation.toml]")
+@click.option("--picture", type=FILE, metavar="FILE", help="The picture. [default: beside the excitation]")
+@click.option("--force", is_flag=True, help="Replace these files where they exist.")
+@click.option("--run", is_flag=True, help="Run it on the plant at --endpoint, and record it.")
+@endpoint_option
+@click.option("--record", type=FILE, metavar="FILE", help="The recording. [default: a new one in runs/]")
+@priority_option
+@json_option
+def excite(
+    robot: str,
+    duration: float | None,
+    criterion: str,
+    seed: int,
+    evaluations: int | None,
+    given: Path | None,
+    parameters: Path | None,
+    output: Path | None,
+    picture: Path | None,
+    force: bool,
+    run: bool,
+    endpoint: str | None,
+    record: Path | None,
+    priority: int,
+    json: str | None,
+) -> int:
+    """Design an experiment that shows the parameters of ROBOT.
+
+    Signals for what its tasks follow are searched for, within its limits, such that the parameters of its model are seen best;
+    a table tells how well, beside the default task. With --run a controller moves the robot so, and the recording is for
+    `mpc identify`.
+
+    \b
+      mpc excite quadrotor --output excitation.toml
+      mpc excite cartpole --run                        with `mpc sim cartpole` in another terminal
+      mpc control quadrotor --excitation excitation.toml
+    """
+    from launch.commands.excite import ExciteRequest
+    from launch.commands.excite import excite as design
+
+    return design(
+        ExciteRequest(
+            robot, given, duration, criterion, seed, evaluations, parameters, output, picture, force, run, endpoint, record,
+            priority, json,
+        )
+    )  # fmt: skip
+
+
+@mpc.command()
 @click.argument("robot", required=False)
 @endpoint_option
 @click.option("--output", type=FILE, metavar="FILE", help="The recording. [default: a new one in runs/]")
@@ -315,12 +380,14 @@ def plot(recording: Path, output: Path | None, json: str | None) -> int:
 @click.option("--plant-rate", type=RATE, metavar="HZ", help="Rate of the plant. [default: as recorded]")
 @click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Model parameters. [default: as recorded]")
 @click.option("--estimator", type=click.Choice(_ESTIMATORS), help="What tells the state. [default: as recorded]")
+@excitation_option
 @json_option
 def replay(
     recording: Path,
     plant_rate: float | None,
     parameters: Path | None,
     estimator: str | None,
+    excitation: Path | None,
     json: str | None,
 ) -> int:
     """Plan a RECORDING again and compare.
@@ -334,7 +401,7 @@ def replay(
     from launch.commands.replay import ReplayRequest
     from launch.commands.replay import replay as run
 
-    return run(ReplayRequest(recording, plant_rate, parameters, estimator, json))
+    return run(ReplayRequest(recording, plant_rate, parameters, estimator, json, excitation))
 
 
 @mpc.command()

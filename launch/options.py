@@ -42,10 +42,11 @@ class GreedyCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         spread: list[str] = []
         current: str | None = None
-        for argument in args:
+        for k, argument in enumerate(args):
             if argument.startswith("-") and argument != "-":
                 current = argument if argument in self._greedy else None
-                spread += [] if current else [argument]
+                is_last = k + 1 == len(args) or args[k + 1].startswith("-")
+                spread += [argument] if current is None or is_last else []  # without a value click complains
             else:
                 spread += [current, argument] if current else [argument]
         return super().parse_args(ctx, spread)
@@ -68,6 +69,9 @@ json_option = click.option("--json", metavar="FILE", help="Write a summary as JS
 task_option = click.option("--task", metavar="NAME", help="What to do; `mpc robots` lists tasks. [default: the robot's own]")
 solver_option = click.option("--solver", metavar="NAME", help=f"{HOW_TO_PLAN} [default: the task's own]")
 duration_option = click.option("--duration", type=DURATION, metavar="S", help="End after so many seconds. [default: at Ctrl-C]")
+excitation_option = click.option(
+    "--excitation", type=INPUT_FILE, metavar="FILE", help="Move for identification, as a file of `mpc excite` says."
+)
 priority_option = click.option(
     "--priority",
     type=click.IntRange(*PRIORITY),

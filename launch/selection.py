@@ -11,6 +11,8 @@ from pathlib import Path
 from launch.errors import CommandError, ExitCode
 from mpc_controller.bus.endpoints import BusError, Endpoints, default_address
 from mpc_controller.control.command_delay import control_delay_of
+from mpc_controller.identification.excitation.experiment import excitation_of, excitation_task
+from mpc_controller.identification.excitation.experiment_file import load_experiment
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers import SOLVERS
@@ -47,6 +49,22 @@ def task_of(robot: Robot, name: str | None) -> Task:
     if chosen not in robot.tasks:
         raise _unknown(f"{robot.name} has no task '{chosen}'", chosen, "it has", robot.tasks)
     return robot.tasks[chosen]()
+
+
+def excited_task(robot: Robot, name: str | None, excitation: Path | None) -> Task:
+    """The named task; with an excitation's file the task that it makes, which goes by the name of the one it is made from.
+
+    Raises CommandError or IdentificationError.
+    """
+    if excitation is None:
+        return task_of(robot, name)
+    experiment, base = load_experiment(excitation, robot), excitation_of(robot).task
+    if name not in (None, base):
+        message = (
+            f"{excitation}: excitations of '{robot.name}' are made from the task '{base}', not from '{name}'; leave it out"
+        )
+        raise CommandError(message, ExitCode.BAD_INPUT)
+    return excitation_task(experiment, robot)
 
 
 def check_solver(name: str | None) -> None:

@@ -11,7 +11,7 @@ from launch.child import READY
 from launch.errors import ExitCode
 from launch.memory_lock import lock_memory
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import bus_of, check_rates, robot_with, solver_of, task_of
+from launch.selection import bus_of, check_rates, excited_task, robot_with, solver_of
 from launch.signals import StopSignals
 from mpc_controller.bus.messages import Event, Observation, ParameterUpdate, Reference
 from mpc_controller.bus.zmq_link import PeerLink
@@ -38,6 +38,7 @@ class ControlRequest:
     priority: int
     duration_s: float | None
     json: str | None
+    excitation: Path | None = None
 
 
 def control(request: ControlRequest) -> ExitCode:
@@ -46,7 +47,7 @@ def control(request: ControlRequest) -> ExitCode:
     say = speaker(request.json)
     robot = robot_with(request.robot, request.parameters, request.plant_rate_hz)
     check_rates(robot, request.rate_hz)
-    task = task_of(robot, request.task)
+    task = excited_task(robot, request.task, request.excitation)
     address, endpoints = bus_of(robot.name, request.endpoint)
     with StopSignals(interrupt=True) as stop:
         solver = solver_of(task, request.solver, say)

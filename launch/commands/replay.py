@@ -8,7 +8,7 @@ from typing import final
 
 from launch.errors import CommandError, ExitCode
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import check_rates, robot_with, solver_of, task_of, with_parameters
+from launch.selection import check_rates, excited_task, robot_with, solver_of, with_parameters
 from mpc_controller.bus.messages import Event, Plan
 from mpc_controller.bus.recording import read_recording
 from mpc_controller.node.controller_node import ControllerOptions
@@ -26,6 +26,7 @@ class ReplayRequest:
     parameters: Path | None
     estimator: str | None
     json: str | None
+    excitation: Path | None = None
 
 
 def replay(request: ReplayRequest) -> ExitCode:
@@ -38,7 +39,7 @@ def replay(request: ReplayRequest) -> ExitCode:
         robot = with_parameters(robot, told.parameters, told.control_delay_s)
     rate_hz = told and told.rate_hz
     check_rates(robot, rate_hz)
-    task = task_of(robot, recorded.task)
+    task = excited_task(robot, recorded.task, request.excitation)
     solver = solver_of(task, recorded.solver, say)
     estimator = request.estimator or (told.estimator if told else "ekf")
     options = ControllerOptions(recorded.solver, rate_hz, estimator)

@@ -158,12 +158,13 @@ def test_the_limits_of_a_robot_are_kept_along_the_flight_that_is_designed(name: 
     robot: Robot = load(name)
     result = design(robot, DesignOptions(duration_s=4.0, evaluations=4), judged(name))
     flight = judged(name).fly(result.best.experiment)
-    use = limit_use(excitation_of(robot), flight.states, flight.controls)
+    use = judged(name).use(flight)
     assert use == result.best.use
     assert max(use.values()) <= 0.9
     assert flight.failed == 0
+    signal = flight.since(excitation_of(robot).lead_s)
     for limit in excitation_of(robot).limits:
-        values = limit.value(flight.states, flight.controls)
+        values = limit.value(signal.states, signal.controls)
         assert (values >= limit.lower).all()
         assert (values <= limit.upper).all()
 

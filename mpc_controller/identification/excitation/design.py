@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.identification.excitation.experiment import Experiment, excitation_of, excitation_task
+from mpc_controller.identification.excitation.experiment import Experiment, excitation_of, excitation_task, informative_s
 from mpc_controller.identification.excitation.flight import Flight, ModelFlight
 from mpc_controller.identification.excitation.information import PredictedInformation
 from mpc_controller.identification.excitation.limits import is_within, limit_use
@@ -96,16 +96,21 @@ class FlightJudge(Judge):
         return max(1, int((values > _SEEN).sum()))
 
     def fly(self, experiment: Experiment) -> Flight:
-        """The part with the signal in it."""
+        """From the start of the task on."""
         task = excitation_task(experiment, self._robot)
-        return self.flight.fly(task, task.duration_s).since(self._excitation.lead_s)
+        return self.flight.fly(task, task.duration_s)
 
     def trial(self, experiment: Experiment) -> Trial | None:
         flight = self.fly(experiment)
         if not flight.is_finite or flight.failed:
             return None
-        use = limit_use(self._excitation, flight.states, flight.controls)
-        return Trial(experiment, self.predicted.of(flight) + self.predicted.prior, use)
+        information = self.predicted.of(flight.since(informative_s(self._excitation)))
+        return Trial(experiment, information + self.predicted.prior, self.use(flight))
+
+    def use(self, flight: Flight) -> dict[str, float]:
+        """Of the limits, while the signals run."""
+        signal = flight.since(self._excitation.lead_s)
+        return limit_use(self._excitation, signal.states, signal.controls)
 
 
 @final

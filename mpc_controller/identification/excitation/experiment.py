@@ -43,6 +43,11 @@ def excitation_of(robot: Robot) -> Excitation:
     return robot.excitation()
 
 
+def informative_s(excitation: Excitation) -> float:
+    """Since when a flight tells something true: its start, or that of the signals where the model does not hold before."""
+    return excitation.lead_s if excitation.usable else 0.0
+
+
 def check_experiment(experiment: Experiment, robot: Robot) -> None:
     """Refuse an experiment that is not for this robot, or leaves the limits of its channels. Raises IdentificationError."""
     excitation = excitation_of(robot)
