@@ -91,6 +91,7 @@ class ExtendedKalmanFilter(Estimator):
         self._places = np.array([dynamics.parameters.index(name) for name in slow.names], dtype=np.intp)
         self._others = np.setdiff1d(np.arange(dynamics.np), self._places)
         self._learned = self._n + np.flatnonzero(slow.is_learned)
+        self._largest_variance = slow.largest_std[slow.is_learned] ** 2
         self._initial_covariance = self._starting_covariance(10 * process, slow.start_std)
         self._gate = 2.0 * float(gammaincinv(len(self._tangent) / 2, options.gate_probability))
         self._identity = np.eye(self._n + len(slow.names))
@@ -112,15 +113,26 @@ class ExtendedKalmanFilter(Estimator):
         return Estimate(observation.time_ns, self._state.copy(), disturbance, self._P.copy(), note, learned)
 
     @property
+    def correction(self) -> Array:
+        """(ndx,) of the state by the last measurement."""
+        return self._correction
+
+    @property
     def slope(self) -> Array:
         """(ndx, learned) the derivatives of ẋ, in the tangent space, by what is learned."""
         return self._slope
 
     def doubt(self, scale: Array) -> None:
-        """Multiply the standard deviations of what is learned by `scale` (learned,); they stay within those of the start."""
+        """Multiply the standard deviations of what is learned by `scale` (learned,); they stay within the largest."""
         self._P[self._learned] *= scale[:, None]
         self._P[:, self._learned] *= scale
         self._bound_covariance()
+
+    def recall(self, learned: Array, covariance: Array) -> None:
+        """Go back to what was learned, with its covariance (learned, learned)."""
+        self._slow[self._learned - self._n] = learned
+        self._P[self._learned], self._P[:, self._learned] = 0.0, 0.0
+        self._P[np.ix_(self._learned, self._learned)] = covariance
 
     def reset(self) -> None:
         self._slow = self._slow_model.start.copy()
@@ -134,6 +146,7 @@ class ExtendedKalmanFilter(Estimator):
         self._other_parameters = None
         self._calm_control = None
         self._slope = np.zeros((self._n, len(self._learned)))
+        self._correction = np.zeros(self._n)
         self._state = self._initial_state.copy()
         self._slow = np.where(self._slow_model.is_learned, self._slow, self._slow_model.start)
         self._distrust()
@@ -199,9 +212,9 @@ class ExtendedKalmanFilter(Estimator):
             self._slope = E[:, columns] / dt
 
     def _bound_covariance(self) -> None:
-        """What is learned is never less certain than at the start: rows and columns shrink, so P stays a covariance."""
+        """What is learned is not less certain than it may be: rows and columns shrink, so P stays a covariance."""
         if len(self._learned):
-            ratio = np.diag(self._initial_covariance)[self._learned] / np.diag(self._P)[self._learned]
+            ratio = self._largest_variance / np.diag(self._P)[self._learned]
             if ratio.min() < 1.0:
                 scale = np.sqrt(np.minimum(ratio, 1.0))
                 self._P[self._learned] *= scale[:, None]
@@ -210,6 +223,7 @@ class ExtendedKalmanFilter(Estimator):
     def _correct(self, observation: Observation, learn: bool) -> str:
         """Weigh prediction against measurement; returns what is worth telling."""
         P, idx = self._P, self._tangent
+        self._correction = np.zeros(self._n)
         z = self._state.copy()
         z[self._measured] = observation.measured
         y = self._manifold.difference(z, self._state)[idx]
@@ -223,6 +237,7 @@ class ExtendedKalmanFilter(Estimator):
         if not learn:
             K[self._learned] = 0.0
         correction = K @ y
+        self._correction = correction[: self._n]
         self._state = self._manifold.normalized(self._manifold.retract(self._state, correction[: self._n]))
         self._slow = np.clip(self._slow + correction[self._n :], self._slow_model.lower, self._slow_model.upper)
         rest = self._identity.copy()

@@ -23,12 +23,13 @@ class SlowParameters:
         ṡ = −s/τ + w,     w white of `walk_std` (n,) per √s,  τ = `time_constant_s` (n,): ∞ for a walk
 
     They begin at `start` with `start_std` (n,). `is_learned` (n,) marks knowledge about the machine among them: it is kept when
-    a filter starts anew, stands still where `update` is told not to learn, and is never less certain than at the start.
+    a filter starts anew, stands still where `update` is told not to learn, and its std never rises above `largest_std` (n,).
     """
 
     names: tuple[str, ...]
     start: Array
     start_std: Array
+    largest_std: Array
     walk_std: Array
     time_constant_s: Array
     lower: Array
@@ -37,7 +38,7 @@ class SlowParameters:
 
     def __post_init__(self) -> None:
         n = len(self.names)
-        for name in ("start", "start_std", "walk_std", "time_constant_s", "lower", "upper", "is_learned"):
+        for name in ("start", "start_std", "largest_std", "walk_std", "time_constant_s", "lower", "upper", "is_learned"):
             if getattr(self, name).shape != (n,):
                 raise ValueError(f"slow parameters: {name} has shape {getattr(self, name).shape}; there are {n} names")
 
@@ -48,11 +49,8 @@ class SlowParameters:
 
     def decaying(self, time_constant_s: float) -> SlowParameters:
         """The same, but drawn to 0: they begin with the spread in which they stay, walk_std √(τ/2)."""
-        return replace(
-            self,
-            time_constant_s=np.full(len(self.names), time_constant_s),
-            start_std=self.walk_std * np.sqrt(time_constant_s / 2),
-        )
+        spread = self.walk_std * np.sqrt(time_constant_s / 2)
+        return replace(self, time_constant_s=np.full(len(self.names), time_constant_s), start_std=spread, largest_std=spread)
 
 
 def disturbances_of(robot: Robot, limit: Array | None = None) -> SlowParameters:
@@ -69,8 +67,8 @@ def disturbances_of(robot: Robot, limit: Array | None = None) -> SlowParameters:
         limit = np.where(np.isfinite(bounds), bounds, _WALK_TO_LIMIT * walk)
     else:
         limit = checked_std("disturbance_limit", limit, len(channels))
-    zero, forever = np.zeros(len(channels)), np.full(len(channels), np.inf)
-    return SlowParameters(names, zero, walk, walk, forever, -limit, limit, np.zeros(len(channels), dtype=bool))
+    zero, endless = np.zeros(len(channels)), np.full(len(channels), np.inf)
+    return SlowParameters(names, zero, walk, endless, walk, endless, -limit, limit, np.zeros(len(channels), dtype=bool))
 
 
 def checked_std(name: str, std: Array, size: int) -> Array:

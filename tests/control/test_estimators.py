@@ -266,7 +266,7 @@ def moving_sled(mass: float, steps: int, push: float = 0.0, seed: int = 0) -> It
 def with_mass(robot: Robot, start: float = 2.0) -> ExtendedKalmanFilter:
     """Disturbances decay, the mass is learned."""
     mass = SlowParameters(
-        ("mass",), *(np.array([v]) for v in (start, 0.5, 0.01, np.inf, 0.1, 10.0)), is_learned=np.array([True])
+        ("mass",), *(np.array([v]) for v in (start, 0.5, 0.5, 0.01, np.inf, 0.1, 10.0)), is_learned=np.array([True])
     )
     slow = disturbances_of(robot).decaying(0.1) + mass
     return ExtendedKalmanFilter(robot, Predictor(robot.dynamics, RungeKutta4(), slow=slow.names), START, slow=slow)
