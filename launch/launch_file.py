@@ -19,6 +19,10 @@ rate_hz = 100                   # of planning, at most the plant's rate; default
 parameters = "identified.toml"  # default: the robot's own; a relative path starts at the folder of this file
 estimator = "ekf"               # or "passthrough"
 
+[adapt]                     # present: learn these beside the controller, and tell it, as `mpc adapt` does
+parameters = ["mass"]       # of the robot's model
+rate_hz = 2                 # updates a second, at most
+
 [record]
 enabled = true
 folder = "runs"             # a relative path starts at the working folder
@@ -27,10 +31,11 @@ folder = "runs"             # a relative path starts at the working folder
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+from launch.adapt_section import AdaptSection, adapt_section_of
 from launch.bounds import DURATION_S, RATE_HZ, SEED
 from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.model.parameter_file import load_parameters
@@ -89,6 +94,7 @@ class LaunchFile:
     sim: SimSection
     control: ControlSection
     record: RecordSection
+    adapt: AdaptSection = field(default_factory=AdaptSection)
 
 
 def load_launch_file(path: Path) -> LaunchFile:
@@ -105,6 +111,7 @@ def load_launch_file(path: Path) -> LaunchFile:
         sim=_sim(sim, robot),
         control=_control(control, robot),
         record=_record(top.table("record")),
+        adapt=top.table("adapt").parsed(adapt_section_of(robot.dynamics.nominal.parameters)),
     )
     top.finish()
     _check_rates(sim, control, launch, robot)

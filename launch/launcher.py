@@ -25,7 +25,7 @@ _START_TIMEOUT_S = 60.0
 _FIRST_WORDS_S = 120.0  # how long the controller waits for a plant that is still starting
 _LOOK_S = 0.1  # between looks at the children, who need the processor more
 # As after a whole run: the plant first, with its last words; that the controller leaves is no part of the run.
-_STOP_ORDER = ("sim", "record", "control", "view")
+_STOP_ORDER = ("sim", "record", "adapt", "control", "view")
 _OPTIONAL = "view"  # may end whenever it likes
 # What a process that ends at its start says about the cause is passed on; later it is a failed run.
 _START_CODES = (ExitCode.BAD_INPUT, ExitCode.ENVIRONMENT)
@@ -69,6 +69,8 @@ def run_launch(
             crew.start("control", _control_arguments(launch, address, control_json))
             if recording is not None:
                 crew.start("record", ["record", launch.robot, "--endpoint", address, "--output", str(recording)])
+            if launch.adapt.names:
+                crew.start("adapt", _adapt_arguments(launch, address))
             crew.wait_ready(_BUILD_TIMEOUT_S)
             if crew.is_sound:
                 crew.start("sim", _sim_arguments(launch, address, plant_json, duration_s, peers=crew.size + 1))
@@ -104,6 +106,12 @@ def _control_arguments(launch: LaunchFile, address: str, summary: Path) -> list[
     arguments += ["--estimator", section.estimator, "--wait", str(_FIRST_WORDS_S), *_scheduling(launch)]
     arguments += _given("--solver", section.solver) + _given("--rate", section.rate_hz)
     return arguments + _given("--parameters", section.parameters) + _given("--plant-rate", launch.sim.rate_hz)
+
+
+def _adapt_arguments(launch: LaunchFile, address: str) -> list[str]:
+    arguments = ["adapt", launch.robot, "--endpoint", address, "--rate", str(launch.adapt.rate_hz)]
+    arguments += [word for name in launch.adapt.names for word in ("--parameter", name)]
+    return arguments + _given("--parameters", launch.control.parameters) + _given("--plant-rate", launch.sim.rate_hz)
 
 
 def _sim_arguments(launch: LaunchFile, address: str, summary: Path, duration_s: float, peers: int) -> list[str]:

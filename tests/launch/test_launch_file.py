@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from launch.adapt_section import AdaptSection
 from launch.launch_file import load_launch_file
 from mpc_controller.model.parameters import ParameterError
 from mpc_controller.solvers import SOLVERS
@@ -89,4 +90,27 @@ def test_parameters_must_be_those_of_the_model(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text('[weight]\nvalue = 1.0\nunit = "kg"\n')
     path = _write(tmp_path, 'robot = "cartpole"\n[control]\nparameters = "other.toml"\n')
     with pytest.raises(ParameterError, match=r"other.toml: unknown parameter 'weight'"):
+        load_launch_file(path)
+
+
+def test_what_is_learned_beside_the_controller_is_named_with_its_rate(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('robot = "quadrotor"\n[adapt]\nparameters = ["mass", "arm"]\n')
+    assert load_launch_file(path).adapt == AdaptSection(("mass", "arm"), 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("parameters = []", r"adapt: 'parameters' is \[\]; it must be a list of names of parameters \(line 3\)"),
+        ("rate_hz = 2", "adapt: 'parameters' is None"),
+        ('parameters = ["weight"]', r"adapt: 'parameters' has \['weight'\]; valid are mass, "),
+        ('parameters = ["mass"]\nrate_hz = "fast"', r"adapt: 'rate_hz' is 'fast'; it must be a number in .* \(line 4\)"),
+        ("names = 1", "adapt: unknown key 'names'; valid are parameters, rate_hz"),
+    ],
+)
+def test_a_wrong_table_of_what_to_learn_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(f'robot = "quadrotor"\n[adapt]\n{text}\n')
+    with pytest.raises(TomlError, match=message):
         load_launch_file(path)

@@ -1,0 +1,91 @@
+"""Learning beside a controller, with real processes: on the bus, in a launch, in the recording and in a file."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from mpc_controller.bus.messages import ParameterUpdate, Plan
+from mpc_controller.bus.recording import read_recording
+from mpc_controller.model.parameter_file import load_parameters
+from robots import load_robot
+from tests.launch.command import run, start
+
+HEAVIER = "[sim.truth]\nmass_scale = 1.2\nactuator_delay_s = 0.004\n"
+MASS = 1.2 * 0.027  # kg
+_PATIENCE_S = 120.0
+
+
+def test_a_launch_with_adapt_tells_the_controller_and_replays_to_the_last_bit(tmp_path: Path) -> None:
+    """In lock step, so that a busy machine changes nothing but when the updates come."""
+    text = f'robot = "quadrotor"\ntask = "hover"\nduration_s = 8.0\n[sim]\nlock_step = true\n{HEAVIER}'
+    (tmp_path / "run.toml").write_text(f'{text}[adapt]\nparameters = ["mass"]\nrate_hz = 4\n')
+    endpoint = ("--endpoint", f"ipc://{tmp_path}/bus")
+    result = run("launch", "run.toml", "--headless", *endpoint, "--json", "out.json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "adapt: mass 0.0" in result.stdout
+    summary = json.loads((tmp_path / "out.json").read_text())
+    recording = read_recording(tmp_path / summary["recording"])
+    said = [m.values["mass"] for _, m in recording.messages(ParameterUpdate)]
+    assert 0.0279 > said[0] > 0.027
+    plans = [m for _, m in recording.messages(Plan)]
+    assert len(said) >= 5
+    assert abs(said[-1] - MASS) < 0.05 * MASS
+    assert abs(plans[-1].disturbance[2]) < 0.6  # 1.6 m/s² without
+    replayed = run("replay", summary["recording"], "--json", "-", cwd=tmp_path)
+    report = json.loads(replayed.stdout)
+    assert replayed.returncode == 0, report
+    assert report["plans"] == report["identical"] > 700
+
+
+def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "truth.toml").write_text(f'robot = "quadrotor"\n{HEAVIER}')
+    where = ("quadrotor", "--endpoint", f"ipc://{tmp_path}/bus")
+    processes = {
+        "adapt": start("adapt", *where, "--parameter", "mass", "--output", "learned.toml", "--json", "out.json", cwd=tmp_path),
+        "control": start("control", *where, "--task", "hover", "--wait", str(_PATIENCE_S), cwd=tmp_path),
+    }
+    try:
+        for process in processes.values():
+            _wait_ready(process)
+        simulated = run(
+            "sim", *where, "--task", "hover", "--truth", "truth.toml", "--lock-step", "--duration", "5", cwd=tmp_path
+        )
+        assert simulated.returncode == 0, simulated.stderr
+        time.sleep(1.0)  # it has yet to hear the end
+        processes["adapt"].send_signal(signal.SIGINT)
+        stdout, stderr = processes["adapt"].communicate(timeout=_PATIENCE_S)
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.communicate()
+    assert processes["adapt"].returncode == 0, stderr
+    assert "mass  0.027 -> 0.03" in stdout
+    (learned,) = json.loads((tmp_path / "out.json").read_text())["parameters"]
+    assert abs(learned["value"] - MASS) < learned["half_width"] < 0.1 * MASS
+    saved = load_parameters(tmp_path / "learned.toml", load_robot("quadrotor").dynamics.nominal.parameters)
+    assert saved["mass"].value == learned["value"]
+    assert saved["mass"].std == pytest.approx(learned["half_width"] / 1.96)
+    assert saved.provenance["learned"] == ["mass"]
+    refused = run("adapt", *where, "--output", "learned.toml", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr == "error: --output learned.toml exists; give another path, or --force to replace it\n"
+
+
+def test_a_parameter_that_the_robot_has_not_is_refused_with_those_that_it_has(tmp_path: Path) -> None:
+    result = run("adapt", "cartpole", "--parameter", "mass", "--endpoint", f"ipc://{tmp_path}/bus")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: 'cartpole' has no parameters ['mass']; it has cart_mass, pole_mass")
+
+
+def _wait_ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("ready"):
+            return
+    raise AssertionError(f"it did not start: {process.communicate()[1]}")
