@@ -17,6 +17,7 @@ mass_scale = 1.1
 solver = "multiple-shooting"    # default: the task's own
 rate_hz = 100                   # of planning, at most the plant's rate; default: the robot's own
 parameters = "identified.toml"  # default: the robot's own; a relative path starts at the folder of this file
+excitation = "excitation.toml"  # move for identification, as a file of `mpc excite` says, instead of a task; default: no
 estimator = "ekf"               # or "passthrough"
 
 [adapt]                     # present: learn these beside the controller, and tell it, as `mpc adapt` does
@@ -26,6 +27,12 @@ rate_hz = 2                 # updates a second, at most
 [record]
 enabled = true
 folder = "runs"             # a relative path starts at the working folder
+
+[identify]                  # present: run the task, then an excitation, identify, and run the task again with what was found
+duration_s = 12.0           # of the excitation's signals; default: the robot's own
+excitation = "e.toml"       # a relative path starts at the folder of this file; default: one is designed
+criterion = "D"             # of the design, or "condition"
+seed = 0                    # of the design
 """
 
 from __future__ import annotations
@@ -38,6 +45,9 @@ from typing import Any, final
 from launch.adapt_section import AdaptSection, adapt_section_of
 from launch.bounds import DURATION_S, RATE_HZ, SEED
 from mpc_controller.control.estimators import ESTIMATORS
+from mpc_controller.identification.excitation.design import CRITERIA
+from mpc_controller.identification.excitation.experiment import excitation_of
+from mpc_controller.identification.excitation.experiment_file import load_experiment
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.robot import Robot
 from mpc_controller.solvers import SOLVERS
@@ -69,6 +79,7 @@ class ControlSection:
     rate_hz: float | None
     parameters: Path | None
     estimator: str
+    excitation: Path | None = None
 
 
 @final
@@ -78,6 +89,17 @@ class RecordSection:
 
     enabled: bool
     folder: Path
+
+
+@final
+@dataclass(frozen=True)
+class IdentifySection:
+    """How to identify between two runs of the task; None stands for a design, and for the robot's own value."""
+
+    excitation: Path | None
+    duration_s: float | None
+    criterion: str
+    seed: int
 
 
 @final
@@ -95,6 +117,7 @@ class LaunchFile:
     control: ControlSection
     record: RecordSection
     adapt: AdaptSection = field(default_factory=AdaptSection)
+    identify: IdentifySection | None = None
 
 
 def load_launch_file(path: Path) -> LaunchFile:
@@ -102,18 +125,21 @@ def load_launch_file(path: Path) -> LaunchFile:
     top = TomlTable.read(path)
     robot = load_robot(top.required_text("robot", tuple(ROBOTS)))
     sim, control = top.table("sim"), top.table("control")
+    section = _control(control, robot)
     launch = LaunchFile(
         path=path,
         robot=robot.name,
-        task=top.text("task", None, tuple(robot.tasks)) or robot.default_task,
+        task=_task(top, section, robot),
         duration_s=top.number("duration_s", None, *DURATION_S),
         realtime=top.flag("realtime", default=True),
         sim=_sim(sim, robot),
-        control=_control(control, robot),
+        control=section,
         record=_record(top.table("record")),
         adapt=top.table("adapt").parsed(adapt_section_of(robot.dynamics.nominal.parameters)),
+        identify=_identify(top, robot),
     )
     top.finish()
+    _check_identify(top, launch)
     _check_rates(sim, control, launch, robot)
     return launch
 
@@ -147,11 +173,56 @@ def _control(table: TomlTable, robot: Robot) -> ControlSection:
         rate_hz=table.number("rate_hz", None, *RATE_HZ),
         parameters=table.input_file("parameters"),
         estimator=table.text("estimator", "ekf", tuple(ESTIMATORS)) or "ekf",
+        excitation=_excitation(table, robot),
     )
     table.finish()
     if section.parameters is not None:
         load_parameters(section.parameters, robot.dynamics.nominal.parameters)
     return section
+
+
+def _excitation(table: TomlTable, robot: Robot) -> Path | None:
+    path = table.input_file("excitation")
+    if path is not None:
+        load_experiment(path, robot)
+    return path
+
+
+def _task(top: TomlTable, control: ControlSection, robot: Robot) -> str:
+    """The task's name; with an excitation that of the task that it is made from."""
+    given = top.text("task", None, tuple(robot.tasks))
+    if control.excitation is None:
+        return given or robot.default_task
+    base = excitation_of(robot).task
+    if given not in (None, base):
+        raise top.error("task", f"must be '{base}', which excitations of '{robot.name}' are made from, or left out")
+    return base
+
+
+def _identify(top: TomlTable, robot: Robot) -> IdentifySection | None:
+    """None where there is no such table."""
+    if not top.has("identify"):
+        return None
+    excitation_of(robot)
+    table = top.table("identify")
+    section = IdentifySection(
+        excitation=_excitation(table, robot),
+        duration_s=table.number("duration_s", None, *DURATION_S),
+        criterion=table.text("criterion", "D", CRITERIA) or "D",
+        seed=table.integer("seed", 0, *SEED),
+    )
+    table.finish()
+    return section
+
+
+def _check_identify(top: TomlTable, launch: LaunchFile) -> None:
+    """What is identified from must be recorded, and the runs before and after must be of a task."""
+    if launch.identify is None:
+        return
+    if not launch.record.enabled:
+        raise top.table("record").error("enabled", "must be true where there is [identify]: it needs the recordings")
+    if launch.control.excitation is not None:
+        raise top.table("control").error("excitation", "must be left out where there is [identify], which has its own")
 
 
 def _check_rates(sim: TomlTable, control: TomlTable, launch: LaunchFile, robot: Robot) -> None:

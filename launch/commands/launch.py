@@ -1,4 +1,4 @@
-"""`mpc launch`: a whole run from a launch file, and what came out of it."""
+"""`mpc launch`: a whole run from a launch file, or several with an identification between, and what came out of it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from launch.launch_file import LaunchFile, load_launch_file
 from launch.launcher import Outcome, run_launch
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
-from launch.selection import bus_of, check_rates, check_solver, task_of
+from launch.selection import bus_of, check_rates, check_solver, excited_task, task_of
 from launch.signals import StopSignals
+from launch.stages import Stage, concluded, identify_between
 from mpc_controller.analysis.table import format_table
 from mpc_controller.analysis.unrecorded import summarize_nodes
 from mpc_controller.bus.zmq_link import PlantLink
@@ -45,32 +46,33 @@ def launch_run(request: LaunchRequest) -> ExitCode:
     check_json_path(request.json)
     with StopSignals() as stop:
         launch = _overridden(load_launch_file(request.file), request)
-        task = task_of(load_robot(launch.robot), launch.task)
-        # An address of its own: neither another run nor a stray controller gets in the way.
-        address, endpoints = bus_of(f"{launch.robot}-{os.getpid()}", request.endpoint)
-        # Binds and lets go: with another plant there the controller would take that one over.
-        PlantLink(endpoints).close()
-        recording = recording_path(launch.record.folder, f"{launch.robot}-{launch.task}") if launch.record.enabled else None
         terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
-        viewer = not request.headless and has_display()
 
-        terminal.say(f"{launch.robot}/{launch.task} on {address}")
-        duration_s = launch.duration_s or task.duration_s
-        outcome = run_launch(launch, address, duration_s, recording, viewer, terminal, stop.requested)
-        return _concluded(outcome, _summarized(launch, task, outcome, recording, terminal), request.json, terminal)
+        def run(stage: LaunchFile, label: str) -> Stage:
+            return _run_once(stage, label, request, terminal, stop)
+
+        if launch.identify is not None:
+            return identify_between(launch, run, request.json, terminal)
+        stage = run(launch, launch.task)
+        # Not for a run that failed before it began.
+        if stage.outcome.failure is None or stage.outcome.plant or stage.summary["recording"]:
+            write_json(request.json, stage.summary)
+        return concluded(stage, terminal)
 
 
-def _concluded(outcome: Outcome, summary: dict[str, Any], json_path: str | None, terminal: Terminal) -> ExitCode:
-    """Write the summary, unless the run failed before it began; then OK, or CommandError for a run that went wrong."""
-    if outcome.failure is None or outcome.plant or summary["recording"]:
-        write_json(json_path, summary)
-    if outcome.failure is not None:
-        raise CommandError(outcome.failure, outcome.code)
-    if not summary["plans"]:
-        if not outcome.stopped:
-            raise CommandError("the run ended without a single plan", ExitCode.RUN_FAILED)
-        terminal.say("stopped before the first plan")
-    return ExitCode.OK
+def _run_once(launch: LaunchFile, label: str, request: LaunchRequest, terminal: Terminal, stop: StopSignals) -> Stage:
+    """All processes from their start to their end; `label` goes into the recording's name."""
+    task = excited_task(load_robot(launch.robot), launch.task, launch.control.excitation)
+    # An address of its own: neither another run nor a stray controller gets in the way.
+    address, endpoints = bus_of(f"{launch.robot}-{os.getpid()}", request.endpoint)
+    # Binds and lets go: with another plant there the controller would take that one over.
+    PlantLink(endpoints).close()
+    recording = recording_path(launch.record.folder, f"{launch.robot}-{label}") if launch.record.enabled else None
+    viewer = not request.headless and has_display()
+    terminal.say(f"{launch.robot}/{label} on {address}")
+    duration_s = launch.duration_s or task.duration_s
+    outcome = run_launch(launch, address, duration_s, recording, viewer, terminal, stop.requested)
+    return Stage(outcome, _summarized(launch, task, outcome, recording, terminal))
 
 
 def _overridden(launch: LaunchFile, request: LaunchRequest) -> LaunchFile:

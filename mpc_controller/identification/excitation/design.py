@@ -20,7 +20,7 @@ from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.robot import Robot
 
 CRITERIA = ("D", "condition")
-_ROOM = 0.9  # of every limit; the rest is for what the model does not know
+_ROOM = 0.75  # of every limit; the rest is for what the model does not know, such as a mass that is off by 30 %
 _SMALLER = 0.8
 _SHRINKS = 8
 _SEEN = 16.0  # eigenvalue: a direction known to a quarter of its size
