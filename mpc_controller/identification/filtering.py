@@ -32,14 +32,15 @@ class Filtering:
     low-pass at half the new rate, every so many rows of a regression are kept; None takes so many that what passes lies below
     0.4 of the cutoff.
     trim_s: left out at both ends of every piece, where filters see only one side; None takes the filters' own reach.
-    held: commands are constant from one sample to the next, so at a sample acts the mean of the two around it.
+    held: commands are constant from one sample to the next, so at a sample acts the mean of the two around it; None takes what
+    the structure says of its controls.
     """
 
     cutoff_hz: float | None = None
     order: int = 4
     decimation: int | None = None
     trim_s: float | None = None
-    held: bool = True
+    held: bool | None = None
 
     def __post_init__(self) -> None:
         if self.cutoff_hz is not None and not 0 < self.cutoff_hz < math.inf:

@@ -14,6 +14,7 @@ _UNSEEN = 0.25  # relative standard deviation beyond which a direction or a para
 _SHARE = 0.08  # of the largest entry of a direction: smaller ones are left out of its description
 _CHANGE = 0.1
 _MATTERS = 0.02
+_NEAR = 1e-6  # of a range, from its end
 
 
 def sizes(table: Sequence[Parameter], scale: Array, values: Array) -> Array:
@@ -41,12 +42,21 @@ def unseen_shares(information: Information) -> Array:
 def standing(parameter: Parameter, value: float, std: float, size: float, unseen: float) -> Standing:
     """What the data say about one parameter, with its standard deviation, the size of a change that would matter, and its
     unseen share."""
-    width = parameter.upper - parameter.lower
-    if np.isfinite(width) and width > 0 and min(value - parameter.lower, parameter.upper - value) < 1e-6 * width:
-        return Standing.AT_BOUND
+    return Standing.AT_BOUND if _is_at_bound(parameter, value, size) else seen(parameter, value, std, size, unseen)
+
+
+def seen(parameter: Parameter, value: float, std: float, size: float, unseen: float) -> Standing:
+    """The same, wherever the bounds are."""
     if parameter.std:
         return Standing.IDENTIFIED if std < 0.7 * parameter.std else Standing.PRIOR
     return Standing.IDENTIFIED if unseen < 0.5 and std < _UNSEEN * max(size, abs(value)) else Standing.UNSEEN
+
+
+def _is_at_bound(parameter: Parameter, value: float, size: float) -> bool:
+    """Within a millionth of the range; of what matters where the range is open, as friction's is above."""
+    width = parameter.upper - parameter.lower
+    near = _NEAR * (width if np.isfinite(width) else max(size, abs(parameter.value)))
+    return min(value - parameter.lower, parameter.upper - value) <= near
 
 
 def unseen_in_words(information: Information, table: Sequence[Parameter]) -> list[str]:

@@ -60,9 +60,15 @@ def identify(
         raise IdentificationError(f"{structure.name}: all parameters are fixed; there is nothing to fit")
     fit = OutputError(structure, progress)
     earlier: list[Fit] = []
+    passed_over: list[str] = []
     if options.method != "output-error":
         progress("least squares on the equations of motion")
-        earlier.append(least_squares(structure, logs, options.least_squares, progress))
+        try:
+            earlier.append(least_squares(structure, logs, options.least_squares, progress))
+        except IdentificationError as error:
+            if options.method == "least-squares":
+                raise
+            passed_over.append(f"without least squares: {error}")
     if options.method == "least-squares":
         chosen, lengths, by_length = earlier.pop(), np.zeros(0), np.zeros((0, 0))
     else:
@@ -75,7 +81,7 @@ def identify(
         predictions = Predictions(fit, values)
         every = [(log, "fitted") for log in logs] + [(log, "validation") for log in validation]
         both.append(tuple(predictions.of(log, role, chosen.signal_std, options.output_error.threads) for log, role in every))
-    notes = tuple(effects_in_words(fit, theta, logs))
+    notes = (*passed_over, *effects_in_words(fit, theta, logs))
     notes += tuple(f"{log.name}: {note}" for log in (*logs, *validation) for note in log.notes)
     result = Identification(chosen, tuple(earlier), both[0], both[1], lengths, by_length, notes)
     return replace(result, fit=replace(chosen, parameters=_with_provenance(chosen, result, logs, validation)))

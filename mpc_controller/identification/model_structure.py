@@ -47,7 +47,8 @@ class ModelStructure:
     delay_limit_s: commands may act up to so much later than they are logged; 0 fits no delay. biased: measured states whose
     sensor may have a constant offset. lagged: measured states whose sensor may be later than the others'. measured_starts: let
     windows start at what was measured instead of at fitted states, for a model that shall predict from there better than it
-    explains; its parameters then make up for noise, too.
+    explains; its parameters then make up for noise, too. controls_held: logged controls are commands, constant from one sample
+    to the next; False where they are samples of a signal that goes on between them, such as a measured force.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ModelStructure:
     lagged: tuple[str, ...] = ()
     integrator: Integrator = field(default_factory=RungeKutta4)
     measured_starts: bool = False
+    controls_held: bool = True
 
     def __post_init__(self) -> None:
         d = self.dynamics

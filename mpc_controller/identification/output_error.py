@@ -295,8 +295,8 @@ class _Descent:
         reduced = Hpp_damped - np.einsum("wij,wik->jk", point.Hsp, solved[:, :, :-1])
         right = gradient - np.einsum("wij,wi->j", point.Hsp, solved[:, :, -1])
         scale = fit.scale
-        room = 1.0 if self._moves_theta else 0.0
-        lowest, highest = room * (fit.lower - theta) / scale, room * (fit.upper - theta) / scale
+        nowhere = np.zeros_like(theta)  # bounds may be infinite
+        lowest, highest = ((end - theta) / scale if self._moves_theta else nowhere for end in (fit.lower, fit.upper))
         scaled = _bounded_step(scale[:, None] * reduced * scale, scale * right, lowest, highest)
         if scaled is None or not np.isfinite(scaled).all():
             return None

@@ -18,4 +18,5 @@ def structure() -> ModelStructure:
         measurement_std=np.array([1e-4]),  # m; what the model leaves over in half a second, 100 times the encoder's noise
         horizon_s=2.0,
         fixed=("stiction_speed",),
+        controls_held=False,  # the drive's own loop is faster than the 1 kHz of the records
     )

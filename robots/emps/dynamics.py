@@ -8,6 +8,7 @@ from typing import final
 import casadi as ca
 
 from mpc_controller.model.dynamics import Dynamics
+from mpc_controller.model.inverse_dynamics import InverseDynamics
 from mpc_controller.model.manifold import Euclidean
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.model.parameters import Parameter, Parameters
@@ -30,7 +31,7 @@ _EXPECTED = Parameters(
 
 
 @final
-class EmpsDynamics(Dynamics):
+class EmpsDynamics(Dynamics, InverseDynamics):
     """Mass M with viscous friction that depends on the direction, Coulomb friction, and a weak spring.
 
         M v̇ = F − F_v v − δ v s − F_c s − F_0 − k (q − q_m),    s = tanh(v / v_s)          [N]
@@ -55,9 +56,21 @@ class EmpsDynamics(Dynamics):
         self.parameters = load_parameters(Path(__file__).with_name("parameters.toml"), _EXPECTED)
 
     def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
-        position, velocity = ca.vertsplit(x)
-        M, viscous, asymmetry, coulomb, offset, stiffness, stiction_speed = ca.vertsplit(p)
-        force = ca.fmax(-FORCE_LIMIT, ca.fmin(u, FORCE_LIMIT))
-        direction = ca.tanh(velocity / stiction_speed)
-        friction = viscous * velocity + (asymmetry * velocity + coulomb) * direction
-        return ca.vertcat(velocity, (force - friction - offset - stiffness * (position - MIDDLE)) / M)
+        mass, stiction_speed = p[0], p[6]
+        return ca.vertcat(x[1], (_force(u) - _load(x, ca.tanh(x[1] / stiction_speed), p)) / mass)
+
+    def equation_error(self, x: ca.SX, xdot: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+        """M v̇ + load − F [N] with s = sign(v): at measured speeds v_s is nothing, and so the equation is linear in p."""
+        return p[0] * xdot[1] + _load(x, ca.sign(x[1]), p) - _force(u)
+
+
+def _force(u: ca.SX) -> ca.SX:
+    return ca.fmax(-FORCE_LIMIT, ca.fmin(u, FORCE_LIMIT))
+
+
+def _load(x: ca.SX, direction: ca.SX, p: ca.SX) -> ca.SX:
+    """What friction, offset and spring take of the force [N]; direction is s."""
+    position, velocity = ca.vertsplit(x)
+    _, viscous, asymmetry, coulomb, offset, stiffness, _ = ca.vertsplit(p)
+    friction = viscous * velocity + (asymmetry * velocity + coulomb) * direction
+    return friction + offset + stiffness * (position - MIDDLE)

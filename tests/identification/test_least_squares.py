@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -14,14 +16,17 @@ import scipy.io
 from mpc_controller.arrays import Array
 from mpc_controller.identification.filtering import Filtering
 from mpc_controller.identification.fit import Standing
+from mpc_controller.identification.identify import IdentifyOptions, identify
 from mpc_controller.identification.inverse_dynamics.least_squares import LeastSquares, LeastSquaresOptions, least_squares
 from mpc_controller.identification.log import Log, whole
+from mpc_controller.identification.log_files.mapping import read_mapping
+from mpc_controller.identification.log_files.read import read_logs
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure, structure_of
 from mpc_controller.model.dynamics import Dynamics
 from mpc_controller.model.inverse_dynamics import InverseDynamics
 from mpc_controller.model.manifold import Euclidean
 from mpc_controller.model.parameters import Parameter, Parameters
-from robots import load_robot
+from robots import load_robot, load_structure, log_mapping
 
 EMPS = Path(__file__).parents[2] / "../shared/data/emps/DATA_EMPS.mat"
 
@@ -223,6 +228,54 @@ def test_the_published_values_of_the_emps_drive_are_reproduced() -> None:
         np.testing.assert_allclose(fit.parameters.values, [95.11, 203.5, 20.39, -3.16], rtol=5e-3)
         assert problem.relative_errors([log], fit.parameters)[0] == pytest.approx(0.0408, rel=1e-2)
         assert fit.seconds < 1.0
+
+
+PUBLISHED = np.array([95.11, 203.5, 20.39, -3.16])
+
+
+@pytest.mark.skipif(not EMPS.exists(), reason="needs the recordings of ../shared")
+def test_the_machine_emps_reproduces_its_published_values() -> None:
+    """As `mpc identify emps --method least-squares --fix viscous_asymmetry --fix stiffness` does, which their model has not."""
+    emps = load_structure("emps")
+    emps = replace(emps, fixed=(*emps.fixed, "viscous_asymmetry", "stiffness"))
+    path = log_mapping("emps")
+    assert path is not None
+    logs = read_logs(EMPS, emps, read_mapping(path, emps))
+    for filtering, offset in ((Filtering(), 0.005), (Filtering(cutoff_hz=100.0, decimation=10, trim_s=0.0), 0.003)):
+        problem = LeastSquares(emps, LeastSquaresOptions(filtering))
+        fit = problem.fit(logs)
+        found = np.array([fit[name].value for name in ("mass", "viscous", "coulomb", "offset")])
+        # The offset hangs on what is left out at the ends of the record: 0.4 % are 3 % of its interval.
+        assert (np.abs(found / PUBLISHED - 1) < [0.003, 0.003, 0.003, offset]).all()
+        assert problem.relative_errors(logs, fit.parameters)[0] == pytest.approx(0.0408, abs=5e-4)
+        assert any(re.match(r"relative force error 4\.[01]\d % \(2\.\d+ N root mean square\)", note) for note in fit.notes)
+
+
+def test_friction_that_may_not_push_ends_at_its_open_range() -> None:
+    """A viscous friction of 0 at least, and no upper end, where the data would make it negative."""
+    log = drive_log(force_noise=0.05)
+    drive = Drive()
+    drive.parameters = Parameters(tuple(replace(p, lower=0.0) if p.name == "viscous" else p for p in drive.parameters))
+    backwards = np.gradient(log.measured[:, 0], log.times)
+    pushed = whole("pushed", log.times, log.measured, log.controls - 2 * TRUTH[1] * backwards[:, None])
+    fit = least_squares(structure(drive), [pushed], SAMPLED)
+    assert fit["viscous"].standing is Standing.AT_BOUND
+    assert abs(fit["viscous"].value) < 1e-9
+    assert fit["mass"].standing is Standing.IDENTIFIED
+
+
+def test_where_least_squares_cannot_be_output_error_goes_on_and_says_so() -> None:
+    """Too few samples in every piece to differentiate, enough to predict."""
+    log = drive_log(noise=0.0, force_noise=0.0)
+    pieces = tuple((k, k + 16) for k in range(0, 4000, 40))
+    short = Log("in short pieces", log.times, log.measured, log.controls, pieces)
+    drive = replace(structure(Drive()), horizon_s=0.015)
+    with pytest.raises(IdentificationError, match="in short pieces: no piece has 20"):
+        identify(drive, [short], options=IdentifyOptions("least-squares"))
+    result = identify(drive, [short], options=IdentifyOptions(compares_lengths=False))
+    assert any("without least squares: in short pieces: no piece has 20 samples" in note for note in result.notes)
+    assert result.fit.method == "output error"
+    assert not result.earlier
 
 
 def arm_log(damping: Array, payload: float, random: np.random.Generator) -> Log:

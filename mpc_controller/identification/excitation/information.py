@@ -13,8 +13,8 @@ from mpc_controller.identification.excitation.flight import Flight
 from mpc_controller.identification.fit import Information, Standing
 from mpc_controller.identification.identifiability import (
     information_of,
+    seen,
     sizes,
-    standing,
     unseen_in_words,
     unseen_shares,
 )
@@ -67,12 +67,8 @@ class PredictedInformation:
         information = information_of(self.table, scaled / np.outer(self.size, self.size) + known, self.size, correlation)
         unseen = unseen_shares(information)
         rows = tuple(
-            Expected(p.name, p.unit, p.value, _TWO_SIDED_95 * s * size, _standing(standing(p, p.value, s * size, size, share)))
+            # Of a nominal value at its bound (no drag, no delay) nothing is wrong.
+            Expected(p.name, p.unit, p.value, _TWO_SIDED_95 * s * size, seen(p, p.value, s * size, size, share))
             for p, s, size, share in zip(self.table, std, self.size, unseen, strict=True)
         )
         return rows, information, unseen_in_words(information, self.table)
-
-
-def _standing(found: Standing) -> Standing:
-    """Of a nominal value at its bound (no drag, no delay) nothing is wrong."""
-    return Standing.IDENTIFIED if found is Standing.AT_BOUND else found

@@ -78,7 +78,7 @@ def _error(
     """The equations that hold an estimated parameter, and their names."""
     if isinstance(dynamics, InverseDynamics):
         error = dynamics.equation_error(x, xdot, u, p)
-        names = [f"equation {i + 1}" for i in range(error.numel())]
+        names = [_driven_name(dynamics, error[i], u) or f"equation {i + 1}" for i in range(error.numel())]
         valid = list(range(error.numel()))
     else:
         error = xdot - dynamics.xdot(x, u, p)
@@ -91,3 +91,9 @@ def _error(
             "measure more states, or fit by output error"
         )
     return error[rows], tuple(names[i] for i in rows)
+
+
+def _driven_name(dynamics: Dynamics, error: ca.SX, u: ca.SX) -> str:
+    """An equation's name is that of the control in it, if there is one."""
+    inside = [name for k, name in enumerate(dynamics.control_names) if ca.depends_on(error, u[k])]
+    return inside[0] if len(inside) == 1 else ""

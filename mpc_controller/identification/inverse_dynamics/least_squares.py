@@ -175,7 +175,7 @@ class LeastSquares:
         information = information_of(self._table, known, size, covariance / np.outer(deviations, deviations))
         shares = unseen_shares(information)
         standings = [
-            Standing.AT_BOUND if _at_bound(p, value) else standing(p, float(value), float(std), float(s), float(share))
+            standing(p, float(value), float(std), float(s), float(share))
             for p, value, std, s, share in zip(self._table, state.theta, deviations, size, shares, strict=True)
         ]
         # What the ridge holds still has no spread of its own, and must not look known.
@@ -201,9 +201,11 @@ class LeastSquares:
         return Parameters(tuple(table), whole, {"method": METHOD, "files": files})
 
     def _quality(self, state: _State) -> list[str]:
+        units = dict(zip(self._structure.dynamics.control_names, self._structure.dynamics.control_units, strict=True))
         return [
-            f"{name}: error of {std:.3g} root mean square"
-            + (f", {100 * share:.2f} % of what the controls give" if np.isfinite(share) else "")
+            f"relative {name} error {100 * share:.2f} % ({std:.3g} {units.get(name, '')}".rstrip() + " root mean square)"
+            if np.isfinite(share)
+            else f"{name}: error of {std:.3g} root mean square"
             for name, std, share in zip(self.equations, state.std, _relative(state), strict=True)
         ]
 
@@ -272,10 +274,6 @@ def _scale(p: Parameter) -> float:
         return abs(p.value)
     width = p.upper - p.lower
     return width / 10 if np.isfinite(width) and width > 0 else 1.0
-
-
-def _at_bound(p: Parameter, value: float) -> bool:
-    return min(value - p.lower, p.upper - value) <= 1e-9 * (1 + abs(value))
 
 
 def _relative(state: _State) -> Array:

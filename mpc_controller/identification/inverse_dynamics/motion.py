@@ -53,6 +53,7 @@ class MotionReader:
 
     def __init__(self, structure: ModelStructure, filtering: Filtering) -> None:
         self._structure, self._filtering = structure, filtering
+        self._held = structure.controls_held if filtering.held is None else filtering.held
         dynamics = structure.dynamics
         self._measured = list(structure.measured_indices)
         hidden = [i for i in range(dynamics.nx) if i not in self._measured]
@@ -86,7 +87,7 @@ class MotionReader:
         self._normalize(x)
         xdot = differentiated(x, period)
         commands = held_at(raw, log.controls[first:end], times)
-        u = np.concatenate([commands[:1], (commands[1:] + commands[:-1]) / 2]) if self._filtering.held else commands
+        u = np.concatenate([commands[:1], (commands[1:] + commands[:-1]) / 2]) if self._held else commands
         if self._reconstructed:
             x[:, self._reconstructed] = self._from_kinematics(x, xdot)
             xdot[:, self._reconstructed] = differentiated(x[:, self._reconstructed], period)
