@@ -21,7 +21,7 @@ from mpc_controller.robot import Robot
 
 CRITERIA = ("D", "condition")
 _ROOM = 0.75  # of every limit; the rest is for what the model does not know, such as a mass that is off by 30 %
-_SMALLER = 0.8
+_SMALLER, _LEAST_SMALLER, _TO_SPARE = 0.8, 0.5, 0.97
 _SHRINKS = 8
 _SEEN = 16.0  # eigenvalue: a direction known to a quarter of its size
 _FIRST_STEP, _LEAST_STEP, _LARGEST_STEP = 0.3, 0.03, 0.8
@@ -152,15 +152,17 @@ def design(
     best, step = start, _FIRST_STEP
     score = start_score = score_of(start.information, options.criterion, rank)
     budget = options.evaluations or judge.evaluations
+    smaller: Experiment | None = None  # of a better one that was too large
     while count < budget:
         count += 1
-        trial = judge.trial(_neighbour(robot, best.experiment, step, random))
-        gained = -np.inf
-        if trial is not None and is_within(trial.use, _ROOM):
-            gained = score_of(trial.information, options.criterion, rank) - score
-        if trial is not None and gained > 0:
+        trial = judge.trial(smaller or _neighbour(robot, best.experiment, step, random))
+        gained = -np.inf if trial is None else score_of(trial.information, options.criterion, rank) - score
+        fits = trial is not None and is_within(trial.use, _ROOM)
+        smaller = _smaller(trial) if trial is not None and gained > 0 and not fits else None
+        if trial is not None and fits and gained > 0:
             best, score = trial, score + gained
-        step = float(np.clip(step * (1.5 if gained > 0 else 0.9), _LEAST_STEP, _LARGEST_STEP))
+        if smaller is None:
+            step = float(np.clip(step * (1.5 if gained > 0 else 0.9), _LEAST_STEP, _LARGEST_STEP))
         report(f"experiment {count} of {budget}: {options.criterion} {score:.3f} (at the start {start_score:.3f})")
     return Design(best, start, score, start_score, count)
 
@@ -187,12 +189,23 @@ def _first(robot: Robot, options: DesignOptions, judge: Judge, random: np.random
         if trial is not None:
             name, share = max(trial.use.items(), key=lambda item: item[1])
             worst = f"{100 * share:.0f} % of '{name}' were used"
-        experiment = Experiment(robot.name, tuple(shape.scaled(_SMALLER) for shape in experiment.shapes))
+        experiment = _scaled(experiment, _SMALLER) if trial is None else _smaller(trial)
     raise IdentificationError(f"no excitation of '{robot.name}' found within its limits: at the smallest, {worst}")
 
 
+def _smaller(trial: Trial) -> Experiment:
+    """As much smaller as a motion proportional to its signals needs to be, for its limits to hold."""
+    return _scaled(trial.experiment, float(np.clip(_TO_SPARE * _ROOM / max(trial.use.values()), _LEAST_SMALLER, _TO_SPARE)))
+
+
+def _scaled(experiment: Experiment, factor: float) -> Experiment:
+    return Experiment(experiment.robot, tuple(shape.scaled(factor) for shape in experiment.shapes))
+
+
 def _neighbour(robot: Robot, experiment: Experiment, step: float, random: np.random.Generator) -> Experiment:
+    """With the signals of some channels moved, one at least."""
     channels = excitation_of(robot).channels
-    return Experiment(
-        robot.name, tuple(perturbed(c, s, step, random) for c, s in zip(channels, experiment.shapes, strict=True))
-    )
+    moved = random.random(len(channels)) < 0.5
+    moved[random.integers(len(channels))] = True
+    some = zip(channels, experiment.shapes, moved, strict=True)
+    return Experiment(robot.name, tuple(perturbed(c, s, step, random) if m else s for c, s, m in some))
