@@ -108,6 +108,9 @@ def launch(
 @click.option("--seed", type=click.IntRange(*SEED), default=0, show_default=True, metavar="N", help="Of the sensor noise.")
 @click.option("--lock-step", is_flag=True, help="Wait for every plan: not real time, and the same each time.")
 @click.option("--truth", type=INPUT_FILE, metavar="FILE", help="Differ from the model as [sim.truth] of this launch file says.")
+@click.option(
+    "--mjcf", type=INPUT_FILE, metavar="FILE", help="Simulate this file, such as one of `mpc export`. [default: its own]"
+)
 @priority_option
 @click.option("--peers", type=click.IntRange(min=0), default=0, hidden=True, help="How many to wait for; for `mpc launch`.")
 @duration_option
@@ -121,6 +124,7 @@ def sim(
     seed: int,
     lock_step: bool,
     truth: Path | None,
+    mjcf: Path | None,
     priority: int,
     peers: int,
     duration: float | None,
@@ -133,11 +137,12 @@ def sim(
     \b
       mpc sim quadrotor
       mpc sim quadrotor --truth launch/quadrotor.toml
+      mpc sim arm --mjcf identified.xml
     """
     from launch.commands.sim import SimRequest, simulate
 
     return simulate(
-        SimRequest(robot, task, endpoint, rate, control_rate, seed, lock_step, priority, peers, truth, duration, json)
+        SimRequest(robot, task, endpoint, rate, control_rate, seed, lock_step, priority, peers, truth, duration, json, mjcf)
     )
 
 
@@ -277,6 +282,29 @@ def identify(
             robot, logs, validate, hold_out, method, mapping, keep, fix, nominal, window, threads, output, report, force, json
         )
     )
+
+
+@mpc.command()
+@click.argument("robot")
+@click.option("--parameters", type=INPUT_FILE, required=True, metavar="FILE", help="What `mpc identify` or `mpc adapt` found.")
+@click.option("--mjcf", type=FILE, metavar="FILE", help="The MJCF to write. [default, without --urdf: ROBOT-identified.xml]")
+@click.option("--urdf", type=FILE, metavar="FILE", help="The URDF to write; it needs --source.")
+@click.option("--source", type=INPUT_FILE, metavar="FILE", help="The URDF to start from, with names and frames as in the MJCF.")
+@click.option("--force", is_flag=True, help="Replace these files where they exist.")
+def export(robot: str, parameters: Path, mjcf: Path | None, urdf: Path | None, source: Path | None, force: bool) -> int:
+    """Write ROBOT's model file with identified parameters, for the simulator.
+
+    It is the robot's MJCF with other masses, inertias, frictions and actuator gains; every other byte stays. The robots here
+    come as MJCF only, so a URDF needs one to start from.
+
+    \b
+      mpc export arm --parameters arm-identified.toml --mjcf identified.xml
+      mpc sim arm --mjcf identified.xml
+    """
+    from launch.commands.export import ExportRequest
+    from launch.commands.export import export as run
+
+    return run(ExportRequest(robot, parameters, mjcf, urdf, source, force))
 
 
 @mpc.command()

@@ -9,6 +9,7 @@ realtime = true             # SCHED_FIFO and locked memory for simulator and con
 seed = 0                    # of the sensor noise
 lock_step = false           # true: the simulation waits for every plan; not real time, and repeatable to the last bit
 rate_hz = 500               # of the plant node, with whole steps of the simulation in between; default: the robot's own
+mjcf = "identified.xml"     # simulate the robot in this file, such as one of `mpc export`; default: the robot's own
 
 [sim.truth]                 # how the plant differs from the model; see sim/truth.py
 mass_scale = 1.1
@@ -38,9 +39,11 @@ seed = 0                    # of the design
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
+
+import mujoco
 
 from launch.adapt_section import AdaptSection, adapt_section_of
 from launch.bounds import DURATION_S, RATE_HZ, SEED
@@ -68,6 +71,7 @@ class SimSection:
     seed: int
     lock_step: bool
     rate_hz: float | None
+    mjcf: Path | None = None
 
 
 @final
@@ -145,7 +149,7 @@ def load_launch_file(path: Path) -> LaunchFile:
 
 
 def _sim(table: TomlTable, robot: Robot) -> SimSection:
-    model = load_mjcf(robot)
+    model, mjcf = _simulated(table, robot)
 
     def truth_of(values: Mapping[str, Any]) -> SimTruth:
         truth = SimTruth.from_table(values)
@@ -157,6 +161,7 @@ def _sim(table: TomlTable, robot: Robot) -> SimSection:
         seed=table.integer("seed", 0, *SEED),
         lock_step=table.flag("lock_step", default=False),
         rate_hz=table.number("rate_hz", None, *RATE_HZ),
+        mjcf=mjcf,
     )
     table.finish()
     if section.rate_hz is not None:
@@ -165,6 +170,17 @@ def _sim(table: TomlTable, robot: Robot) -> SimSection:
         except ValueError as error:
             raise table.refusal("rate_hz", error) from None
     return section
+
+
+def _simulated(table: TomlTable, robot: Robot) -> tuple[mujoco.MjModel, Path | None]:
+    """What is simulated, and its file where that is not the robot's own."""
+    path = table.input_file("mjcf")
+    if path is None:
+        return load_mjcf(robot), None
+    try:
+        return load_mjcf(replace(robot, mjcf=path)), path
+    except ValueError as error:
+        raise table.refusal("mjcf", error) from None
 
 
 def _control(table: TomlTable, robot: Robot) -> ControlSection:

@@ -121,6 +121,7 @@ def _sim_arguments(launch: LaunchFile, address: str, summary: Path, duration_s: 
     arguments += ["--truth", str(launch.path)]
     arguments += ["--seed", str(section.seed), "--duration", str(duration_s), "--peers", str(peers), *_scheduling(launch)]
     arguments += _given("--rate", section.rate_hz) + _given("--control-rate", launch.control.rate_hz)
+    arguments += _given("--mjcf", section.mjcf)
     return arguments + ["--lock-step"] * section.lock_step
 
 

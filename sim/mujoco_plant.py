@@ -11,7 +11,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.robot import Robot
 from sim.mjcf import MjcfState, load_mjcf
-from sim.perturbation import drag_dofs, law_parameters, scale_model
+from sim.perturbation import drag_dofs, law_parameters, linear_drag, scale_model
 from sim.truth import SimTruth
 
 
@@ -28,11 +28,12 @@ class MujocoPlant:
         self.model = load_mjcf(robot)
         self.data = mujoco.MjData(self.model)
         self.failure = ""
-        self._robot, self._adapter, self._truth = robot, robot.mjcf_adapter, truth
+        self._robot, self._adapter = robot, robot.mjcf_adapter
         self._state = MjcfState(robot, self.model, self.data)
         self._steps = whole_steps(period_s, self.model.opt.timestep)
         self._drag_dofs = drag_dofs(self.model, robot, truth)
-        self._law_parameters = law_parameters(robot, truth)
+        self._drag = linear_drag(self.model, truth)
+        self._law_parameters = law_parameters(self.model, robot, truth)
         scale_model(self.model, self.data, truth)
         self._noise = _Noise(robot, truth.noise_scale, seed)
         self._warnings = self.data.warning.number  # a view: counts since the start
@@ -68,9 +69,9 @@ class MujocoPlant:
         data.ctrl[:] = command
         if self._adapter is not None:
             data.qfrc_applied[:] = self._adapter.forces(self._truth_state, self._law_parameters)
-            data.qfrc_applied[self._drag_dofs] -= self._truth.linear_drag * data.qvel[self._drag_dofs]
+            data.qfrc_applied[self._drag_dofs] -= self._drag * data.qvel[self._drag_dofs]
         elif self._drag_dofs:
-            data.qfrc_applied[self._drag_dofs] = -self._truth.linear_drag * data.qvel[self._drag_dofs]
+            data.qfrc_applied[self._drag_dofs] = -self._drag * data.qvel[self._drag_dofs]
         mujoco.mj_step(self.model, data)
         if self._warnings.any():
             kind = int(self._warnings.argmax())

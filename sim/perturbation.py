@@ -1,4 +1,8 @@
-"""A truth put into MuJoCo's model and into the robot's force law; what a robot cannot have is refused."""
+"""A truth put into MuJoCo's model and into the robot's force law; what a robot cannot have is refused.
+
+An exported MJCF (`mpc export`) keeps what the format has no element for as numbers under <custom>: `drag` [N s/m], a linear
+drag like the truth's own, and parameters of the robot's force law by name. They count as the file's other values do.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from sim.truth import SimTruth
 def check_truth(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> None:
     """Raise ValueError, as the plant's constructor would, for a truth that this robot cannot have."""
     drag_dofs(model, robot, truth)
-    law_parameters(robot, truth)
+    law_parameters(model, robot, truth)
 
 
 def scale_model(model: mujoco.MjModel, data: mujoco.MjData, truth: SimTruth) -> None:
@@ -27,7 +31,7 @@ def scale_model(model: mujoco.MjModel, data: mujoco.MjData, truth: SimTruth) -> 
 
 def drag_dofs(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> list[int]:
     """The degrees of freedom that linear drag acts on; ValueError where there is drag and none of them."""
-    dofs = _translations_of_the_base(model) if truth.linear_drag > 0 else []
+    dofs = _translations_of_the_base(model) if linear_drag(model, truth) > 0 else []
     if truth.linear_drag > 0 and not dofs:
         raise ValueError(
             f"sim.truth: 'linear_drag' is {truth.linear_drag:g}; the base of '{robot.name}' does not translate, so it must be 0"
@@ -35,11 +39,19 @@ def drag_dofs(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> list[int]
     return dofs
 
 
-def law_parameters(robot: Robot, truth: SimTruth) -> Array:
+def linear_drag(model: mujoco.MjModel, truth: SimTruth) -> float:
+    """The file's and the truth's drag of the base [N s/m]."""
+    return truth.linear_drag + _numbers(model).get("drag", 0.0)
+
+
+def law_parameters(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> Array:
     """The nominal model's parameters as the robot's force law shall see them; ValueError for a name that it does not see."""
     parameters = robot.dynamics.nominal.parameters
     valid = parameters.names if robot.mjcf_adapter is not None else ()
     values = parameters.values
+    for name, value in _numbers(model).items():
+        if name in valid:
+            values[parameters.index(name)] = value
     for name, scale in truth.parameter_scale.items():
         if name not in valid:
             choice = f"valid are {', '.join(valid)}" if valid else "this robot has no force law of its own, so none is valid"
@@ -60,3 +72,8 @@ def _translations_of_the_base(model: mujoco.MjModel) -> list[int]:
         elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
             dofs.append(first)
     return dofs
+
+
+def _numbers(model: mujoco.MjModel) -> dict[str, float]:
+    """The <numeric> elements of the file, by name: the first of their data."""
+    return {model.numeric(i).name: float(model.numeric(i).data[0]) for i in range(model.nnumeric)}

@@ -46,6 +46,7 @@ class SimRequest:
     truth: Path | None
     duration_s: float | None
     json: str | None
+    mjcf: Path | None = None
 
 
 def simulate(request: SimRequest) -> ExitCode:
@@ -55,6 +56,8 @@ def simulate(request: SimRequest) -> ExitCode:
     robot = load_robot(request.robot)
     if request.rate_hz is not None:
         robot = replace(robot, plant_rate_hz=request.rate_hz)
+    if request.mjcf is not None:
+        robot = replace(robot, mjcf=request.mjcf)
     check_rates(robot, request.control_rate_hz)
     task = task_of(robot, request.task)
     truth = _truth(request)
@@ -74,7 +77,8 @@ def simulate(request: SimRequest) -> ExitCode:
         if priority:
             lock_memory()
         stop.polite()
-        say(f"{READY}: simulating {robot.name} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}")
+        body = f" as in {request.mjcf}" if request.mjcf else ""
+        say(f"{READY}: simulating {robot.name}{body} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}")
         _await_peers(link, request.peers, stop.requested)
         clock = SimulationClock(round(1e9 / robot.plant_rate_hz), real_time=not request.lock_step)
         with AnnouncingLink(link, say) as announced:

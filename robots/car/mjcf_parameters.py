@@ -7,8 +7,11 @@ from mpc_controller.model.parameters import Parameters
 
 # Shares of the file's moments about x and y in that about z: what no motion in the plane shows.
 _ROLL, _PITCH = 0.031 / 0.04712, 0.07 / 0.04712
-# The tyres' law (mjcf_adapter.py) reads these; MJCF has no element for them.
-_OF_THE_LAW = ("front_axle", "friction", "front_stiffness", "rear_stiffness", "tyre_shape", "slip_speed")
+# The tyres' law (mjcf_adapter.py) reads these; for most of them MJCF has no element.
+_OF_THE_LAW = (
+    *("mass", "front_axle", "rear_axle", "friction"),
+    *("front_stiffness", "rear_stiffness", "tyre_shape", "slip_speed"),
+)
 
 
 def mjcf_changes(parameters: Parameters) -> ModelChanges:
