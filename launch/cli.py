@@ -29,7 +29,8 @@ from launch.options import (
     task_option,
 )
 
-_METHODS = ("auto", "least-squares", "output-error")  # as in mpc_controller.identification.identify, likewise
+# As in mpc_controller.identification.identify, likewise, and that of launch.commands.identify.
+_METHODS = ("auto", "least-squares", "output-error", "inertial")
 _ESTIMATORS = ("ekf", "passthrough")  # as in mpc_controller.control.estimators, which is slow to import
 _CRITERIA = ("D", "condition")  # as in mpc_controller.identification.excitation.design, likewise
 
@@ -246,6 +247,7 @@ def adapt(
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Cores to use. [default: all]")
 @click.option("--output", type=FILE, metavar="FILE", help="The parameters. [default: ROBOT-identified.toml]")
 @click.option("--report", type=FILE, metavar="FILE", help="The report, HTML. [default: beside the parameters]")
+@click.option("--export", type=FILE, metavar="FILE", help="Write the robot's MJCF with what was found, too.")
 @click.option("--force", is_flag=True, help="Replace these files where they exist.")
 @json_option
 def identify(
@@ -262,6 +264,7 @@ def identify(
     threads: int | None,
     output: Path | None,
     report: Path | None,
+    export: Path | None,
     force: bool,
     json: str | None,
 ) -> int:
@@ -271,17 +274,22 @@ def identify(
     tells nominal values, estimates with 95 % intervals, and what the data do not see. The parameters go into a file that
     `mpc control` loads, with where they come from; the report shows how well they predict.
 
+    The method inertial finds mass, centre and inertia of all bodies of an arm, friction and armature of its joints, from its
+    torques, near what its MJCF says; they go into a file of their own, and into an MJCF for `mpc sim --mjcf`.
+
     \b
       mpc identify quadrotor flight1.mcap flight2.mcap --validate flight3.mcap
       mpc identify emps DATA_EMPS.mat --hold-out 0.3 --output emps.toml
+      mpc identify arm run1.mcap --validate run2.mcap --method inertial --export identified.xml
     """
     from launch.commands.identify import IdentifyRequest, identify_machine
 
     return identify_machine(
         IdentifyRequest(
-            robot, logs, validate, hold_out, method, mapping, keep, fix, nominal, window, threads, output, report, force, json
+            robot, logs, validate, hold_out, method, mapping, keep, fix, nominal, window, threads, output, report, force, json,
+            export,
         )
-    )
+    )  # fmt: skip
 
 
 @mpc.command()

@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from launch.commands.export import check_free
+from launch.commands.identify_inertial import identify_bodies, inertial_output
 from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
+from mpc_controller.identification.export.mjcf import export_robot
 from mpc_controller.identification.fit import Identification, Standing
 from mpc_controller.identification.identify import IdentifyOptions, identify
+from mpc_controller.identification.inverse_dynamics.inertial_identification import rigid_bodies
 from mpc_controller.identification.log import Log, split
 from mpc_controller.identification.log_files.condition import Keep, parse_conditions
 from mpc_controller.identification.log_files.mapping import LogMapping, read_mapping
@@ -24,7 +28,9 @@ from mpc_controller.identification.output_error import OutputErrorOptions
 from mpc_controller.identification.report.report import write_report
 from mpc_controller.identification.report.terminal import format_identification
 from mpc_controller.model.parameter_file import load_parameters, save_parameters
-from robots import ROBOTS, load_structure, log_mapping, machine_parts
+from robots import MACHINES, ROBOTS, load_robot, load_structure, log_mapping, machine_parts
+
+INERTIAL = "inertial"  # beside the methods of mpc_controller.identification.identify
 
 
 @final
@@ -47,17 +53,25 @@ class IdentifyRequest:
     report: Path | None
     force: bool
     json: str | None
+    export: Path | None = None
 
 
 def identify_machine(request: IdentifyRequest) -> ExitCode:
     """Read, fit, show, and write what was found; of a machine with parts, of one after the other."""
     check_json_path(request.json)
+    if request.method == INERTIAL:
+        return _identify_inertias(request)
     output = request.output or Path(f"{request.robot}-identified.toml")
     page = request.report or output.with_suffix(".html")
     parts = machine_parts(request.robot)
     places = [_Place.of(part, output, page) for part in parts or ("",)]
     for place in places:
         _check_free(place.output, place.page, request.force)
+    if request.export is not None:
+        if request.robot in MACHINES:
+            names = ", ".join(ROBOTS)
+            raise CommandError(f"--export: '{request.robot}' has no MJCF; robots with one are {names}", ExitCode.BAD_INPUT)
+        check_free(request.export, request.force)
     terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
     results = {place.part: _identify(request, place, terminal) for place in places}
     if parts:
@@ -66,6 +80,21 @@ def identify_machine(request: IdentifyRequest) -> ExitCode:
         terminal.say(f"next:       mpc control {request.robot} --parameters {output}")
     summaries = {place.part: summary_of(results[place.part], place.output, place.page) for place in places}
     write_json(request.json, summaries if parts else summaries[""])
+    return ExitCode.OK
+
+
+def _identify_inertias(request: IdentifyRequest) -> ExitCode:
+    """The same for all bodies of a tree at once, without a report."""
+    given = (("--fix", request.fixed), ("--window", request.window_s), ("--report", request.report))
+    for option, value in given:
+        if value:
+            raise CommandError(f"{option} is not for --method {INERTIAL}; leave it out", ExitCode.BAD_INPUT)
+    output = inertial_output(request.robot, request.output, request.export, request.force)
+    terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
+    structure = _structure(request, "")
+    rigid_bodies(structure)
+    logs, validation = _logs(request, structure, "", terminal)
+    write_json(request.json, identify_bodies(structure, logs, validation, output, terminal))
     return ExitCode.OK
 
 
@@ -100,6 +129,9 @@ def _identify(request: IdentifyRequest, place: _Place, terminal: Terminal) -> Id
     write_report(result, (*logs, *validation), place.page, request.force)
     save_parameters(result.fit.parameters, place.output, request.force)
     terminal.say(f"parameters: {place.output}")
+    if request.export is not None:
+        export_robot(load_robot(request.robot), result.fit.parameters, request.export, request.force)
+        terminal.say(f"model:      {request.export}")
     terminal.say(f"report:     {place.page}")
     return result
 

@@ -24,6 +24,7 @@ from mpc_controller.model.rigid_body import RigidBodyModel
 _ROUNDS = 20  # of weights
 _SETTLED = 1e-3  # relative change of weights that changes nothing any more
 _VAGUE = 1.0  # a standard deviation of that many times a base parameter's size tells nothing of it
+_FELT = 0.01  # of a joint's torque: what a parameter changes by less need not be known better
 _TINY = 1e-12
 _GROUPS = 1000  # of samples, whose errors' correlation is looked at
 
@@ -35,9 +36,10 @@ class InertialFit:
 
     values: the θ closest to the model's own (in relative change) with the base parameters β that were found. base_values,
     base_half_width (nβ,): β and their 95 % intervals, errors' autocorrelation included. half_width: of θ (n,), known with a
-    prior only, else empty. torque_std (nv,): spread of each joint's error; relative_error (nv,): over the root mean square of
-    its torque. condensed: the data, one entry of v after the other; alike: how many successive samples say the same.
-    unphysical: joints whose bodies have a pseudo-inertia that is not positive definite.
+    prior only, else empty; covariance and prior_covariance (n, n) likewise, the latter infinite where nothing was known.
+    torque_std (nv,): spread of each joint's error; relative_error (nv,): over the root mean square of its torque. condensed:
+    the data, one entry of v after the other; alike: how many successive samples say the same. unphysical: joints whose bodies
+    have a pseudo-inertia that is not positive definite.
     """
 
     method: str
@@ -54,6 +56,8 @@ class InertialFit:
     seconds: float
     notes: tuple[str, ...] = ()
     half_width: Array = field(default_factory=lambda: np.zeros(0))
+    covariance: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    prior_covariance: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def parameters(self) -> Parameters:
@@ -156,8 +160,13 @@ class InertialLeastSquares:
             for joint, body in zip(regressor.model.joints, bodies, strict=True)
             if not inertial_parameters.is_physical(body)
         )
-        vague = [n for n, v, h in zip(self.base.names, beta, half_width, strict=True) if h > 2 * _VAGUE * abs(v)]
-        notes = [f"these data tell little of {name}" for name in vague]
+        felt = half_width * _most_felt(parts)[self.base.kept]
+        vague = [
+            name
+            for name, value, half, share in zip(self.base.names, beta, half_width, felt, strict=True)
+            if half > 2 * _VAGUE * abs(value) and share > _FELT
+        ]
+        notes = [f"these data tell little of {', '.join(vague)}"] if vague else []
         notes += [f"no motion shows {', '.join(self.base.unseen)}"] if self.base.unseen else []
         notes += (
             [f"the bodies behind {', '.join(unphysical)} have inertias that no mass distribution has"] if unphysical else []
@@ -185,6 +194,19 @@ def inertial_least_squares(
 ) -> InertialFit:
     """One fit of one tree; see InertialLeastSquares."""
     return InertialLeastSquares(model, terms, loss).fit(data)
+
+
+def _most_felt(parts: Sequence[Condensed]) -> Array:
+    """(n,): by how much of its torque the joint that feels it most feels one unit of each parameter, root mean square."""
+    return np.asarray(np.max([np.sqrt(np.diag(part.H) / max(part.c, _TINY)) for part in parts], axis=0))
+
+
+def relative_errors(regressor: InertialRegressor, data: Sequence[InertialData], thetas: Sequence[Array]) -> list[Array]:
+    """Of every θ (nv,): the root mean square of each joint's torque error over that of its torque; NaN where there is none."""
+    rows = _Rows(regressor, data)
+    powers = np.sqrt(np.mean(np.concatenate(rows.tau) ** 2, axis=0))
+    errors = [np.sqrt(np.mean(np.concatenate(rows.errors(theta)) ** 2, axis=0)) for theta in thetas]
+    return [np.asarray(e / np.where(powers > 0, powers, np.nan)) for e in errors]
 
 
 def _inverse(H: Array) -> Array:
@@ -219,7 +241,7 @@ class _Rows:
         self._regressor = regressor
         nq, nv = regressor.model.nq, regressor.model.nv
         self._phi: list[list[Array]] = []
-        self._tau: list[Array] = []
+        self.tau: list[Array] = []
         for piece in data:
             if piece.q.shape[1] != nq or any(x.shape[1] != nv for x in (piece.v, piece.a, piece.tau)):
                 widths = ", ".join(str(x.shape[1]) for x in (piece.q, piece.v, piece.a, piece.tau))
@@ -227,17 +249,17 @@ class _Rows:
                     f"{regressor.model.name}: q, v, a, tau have {widths} columns; they must have {nq}, {nv}, {nv}, {nv}"
                 )
             self._phi.append([piece.kept(phi) for phi in regressor.rows(piece.q, piece.v, piece.a)])
-            self._tau.append(piece.kept(piece.tau))
-        self.samples = sum(len(tau) for tau in self._tau)
+            self.tau.append(piece.kept(piece.tau))
+        self.samples = sum(len(tau) for tau in self.tau)
 
     def condensed(self, factors: Sequence[Array] | None) -> list[Condensed]:
         """One an entry of v, with weights (K, nv) of each piece."""
         size = len(self._regressor)
-        chosen: Sequence[Array | None] = [None] * len(self._tau) if factors is None else factors
+        chosen: Sequence[Array | None] = [None] * len(self.tau) if factors is None else factors
         return [
             added(
                 condensed(phi[j], tau[:, j], columns, size, None if f is None else f[:, j])
-                for phi, tau, f in zip(self._phi, self._tau, chosen, strict=True)
+                for phi, tau, f in zip(self._phi, self.tau, chosen, strict=True)
             )
             for j, columns in enumerate(self._regressor.columns)
         ]
@@ -247,7 +269,7 @@ class _Rows:
         columns = self._regressor.columns
         return [
             np.column_stack([phi @ theta[c] for phi, c in zip(piece, columns, strict=True)]) - tau
-            for piece, tau in zip(self._phi, self._tau, strict=True)
+            for piece, tau in zip(self._phi, self.tau, strict=True)
         ]
 
     def scores(self, weighted: Sequence[Array], base: BaseParameters) -> list[Array]:

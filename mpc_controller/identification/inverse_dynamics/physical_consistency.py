@@ -39,23 +39,24 @@ class PhysicalPrior:
             raise IdentificationError(f"prior: {given}; both must be above 0")
 
 
-def physically_consistent(fit: InertialFit, prior: PhysicalPrior | None = None) -> InertialFit:
+def physically_consistent(fit: InertialFit, prior: PhysicalPrior | None = None, fixed: Array | None = None) -> InertialFit:
     """θ̂ = argmin ½ Σ_j ‖Φ_j θ − τ_j‖² / (s_j² κ) + Σ_b D(J_b, J_b⁰) / σ² + Σ_f d(f, f⁰) / σ_f²
 
     over all bodies b and the friction and armature terms f. D(J, J⁰) = tr(J J⁰⁻¹) − log det(J J⁰⁻¹) − 4 is the log-det
     Bregman divergence (half the squared relative change near J⁰, and infinite where J stops being positive definite, so that
     every iterate is physical), and d the same of one number. J is linear in θ, so the problem is convex and Newton's method
-    finds its one answer from the prior. s and κ are those of `fit`, whose data it works on condensed: the number of samples
-    does not matter. It is the problem that Rucker, Wensing, "Smooth parameterization of rigid-body inertia", 2022, solve in
-    log-Cholesky coordinates, which make every point physical but the cost no longer convex. Sources: Lee, Wensing, Park,
-    "Geometric robot dynamic identification: a convex programming approach", 2020; Wensing, Kim, Slotine 2018.
+    finds its one answer from the prior. Where `fixed` (10 bodies,) is known to be fixed to the bodies, such as a hand, J_b is
+    of the body without it: what is left must be a body, too. s and κ are those of `fit`, whose data it works on condensed: the
+    number of samples does not matter. It is the problem that Rucker, Wensing, "Smooth parameterization of rigid-body inertia",
+    2022, solve in log-Cholesky coordinates, which make every point physical but the cost no longer convex. Sources: Lee,
+    Wensing, Park, "Geometric robot dynamic identification: a convex programming approach", 2020; Wensing, Kim, Slotine 2018.
     """
     begun = time.monotonic()
-    problem = _Problem(fit, prior or PhysicalPrior())
+    problem = _Problem(fit, prior or PhysicalPrior(), fixed)
     theta, iterations, converged = problem.minimum()
     squares = np.array([part.squares(theta) / part.count for part in fit.condensed])
     powers = np.sqrt([part.c / part.count for part in fit.condensed])
-    covariance = np.linalg.inv(problem.hessian(theta))
+    covariance = np.asarray(np.linalg.inv(problem.hessian(theta)), dtype=float)
     matrix = fit.base.matrix
     half_width = 1.96 * np.sqrt(np.diag(matrix @ covariance @ matrix.T))
     notes = list(problem.notes)
@@ -71,6 +72,8 @@ def physically_consistent(fit: InertialFit, prior: PhysicalPrior | None = None) 
         relative_error=np.sqrt(squares) / np.where(powers > 0, powers, np.nan),
         unphysical=(),
         half_width=1.96 * np.sqrt(np.diag(covariance)),
+        covariance=covariance,
+        prior_covariance=problem.prior_covariance(),
         seconds=time.monotonic() - begun,
         notes=(*(n for n in fit.notes if "no mass distribution" not in n), *notes),
     )
@@ -80,7 +83,7 @@ def physically_consistent(fit: InertialFit, prior: PhysicalPrior | None = None) 
 class _Problem:
     """The convex cost with its derivatives."""
 
-    def __init__(self, fit: InertialFit, prior: PhysicalPrior) -> None:
+    def __init__(self, fit: InertialFit, prior: PhysicalPrior, fixed: Array | None) -> None:
         regressor = fit.regressor
         self.notes: list[str] = []
         self._bodies = len(regressor.model.joints)
@@ -89,14 +92,14 @@ class _Problem:
         H, g = combined(fit.condensed, np.maximum(fit.torque_std, _EXACT * powers + 1e-12))
         self._H, self._g = H / fit.alike, g / fit.alike
         self._weight = 1 / prior.inertia_std**2
+        self._fixed = np.zeros((self._bodies, SIZE)) if fixed is None else fixed.reshape(-1, SIZE)
         sizes = typical_sizes(regressor)
         self._start = regressor.nominal.copy()
         for i in range(self._bodies):
             place = slice(SIZE * i, SIZE * (i + 1))
-            self._start[place] = self._thick(regressor.nominal[place], regressor.model.joints[i].name)
-        self._inverse_priors = np.linalg.inv(
-            inertial_parameters.pseudo_inertia(self._start[: SIZE * self._bodies].reshape(-1, SIZE))
-        )
+            own = regressor.nominal[place] - self._fixed[i]
+            self._start[place] = self._thick(own, regressor.model.joints[i].name) + self._fixed[i]
+        self._inverse_priors = np.linalg.inv(self._pseudo(self._start))
         self._positive = np.flatnonzero(regressor.nonnegative)
         known = regressor.nominal[self._positive] > 0
         self._start[self._positive] = np.where(known, regressor.nominal[self._positive], 0.1 * sizes[self._positive])
@@ -135,6 +138,18 @@ class _Problem:
         result[positive, positive] += self._joint_weight / theta[positive] ** 2
         return result
 
+    def prior_covariance(self) -> Array:
+        """What was known before the data (n, n); infinite where nothing was."""
+        result = np.diag(np.full(len(self._start), np.inf))
+        for i, inverse in enumerate(self._inverse_priors):
+            place = slice(SIZE * i, SIZE * (i + 1))
+            moved = inverse @ BASIS
+            result[place, place] = np.linalg.inv(self._weight * np.einsum("iab,jba->ij", moved, moved))
+        known = self._joint_slope > 0
+        places = self._positive[known]
+        result[places, places] = self._start[places] ** 2 / self._joint_weight[known]
+        return result
+
     def _cost(self, theta: Array) -> float:
         """Infinite outside the physical set; constants are left out."""
         amounts = theta[self._positive]
@@ -158,7 +173,8 @@ class _Problem:
         return result
 
     def _pseudo(self, theta: Array) -> Array:
-        return inertial_parameters.pseudo_inertia(theta[: SIZE * self._bodies].reshape(-1, SIZE))
+        """J (bodies, 4, 4) of the bodies without what is fixed to them."""
+        return inertial_parameters.pseudo_inertia(theta[: SIZE * self._bodies].reshape(-1, SIZE) - self._fixed)
 
     def _thick(self, body: Array, name: str) -> Array:
         """A prior that is a physical body: flat or wrong ones are given the least thickness that helps."""

@@ -26,7 +26,7 @@ def format_identification(identification: Identification) -> str:
         _RULE,
         *_estimates(identification),
         *_errors(identification),
-        *_notes([*fit.notes, *identification.notes]),
+        *note_lines([*fit.notes, *identification.notes]),
         _RULE,
     ]
     return "\n".join(lines)
@@ -38,7 +38,7 @@ def _estimates(identification: Identification) -> list[str]:
     others = [e for e in fit.estimated if e.name not in fit.structure.dynamics.parameters]
     head = ("parameter", "unit", "nominal", "estimate", "95 % interval", "change", "identifiable")
     rows: list[tuple[str, ...]] = [head, *(_row(e) for e in (*model, *others))]
-    lines = _aligned(rows, left=(0, 1, 6))
+    lines = aligned(rows, left=(0, 1, 6))
     if model and others:
         lines.insert(1 + len(model), "")
     held = len(fit.structure.dynamics.parameters) - len(model)
@@ -65,7 +65,7 @@ def _errors(identification: Identification) -> list[str]:
     for errors in logs:
         titles[len(rows)] = f"  {_cut(errors.title, 60)} ({errors.role}): {errors.horizon}"
         rows += [_error_row(change, open_loop) for change in errors.changes]
-    lines = _aligned(rows, left=(0, 1))
+    lines = aligned(rows, left=(0, 1))
     lines = [line.replace("  →  ", " → ") for line in lines]
     for offset, (row, title) in enumerate(titles.items()):
         lines.insert(row + offset, title)
@@ -84,14 +84,14 @@ def _error_row(c: ErrorChange, open_loop: bool) -> tuple[str, ...]:
     )
 
 
-def _notes(notes: Sequence[str]) -> list[str]:
+def note_lines(notes: Sequence[str]) -> list[str]:
     wrapped: list[str] = []
     for note in notes:
         wrapped += textwrap.wrap(note, WIDTH, initial_indent="  * ", subsequent_indent="    ")
     return ["", "notes", *wrapped] if wrapped else []
 
 
-def _aligned(rows: Sequence[tuple[str, ...]], left: tuple[int, ...]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]], left: tuple[int, ...]) -> list[str]:
     """Columns as wide as their longest entry, two spaces apart; numbers to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(_padded(text, widths[i], i in left) for i, text in enumerate(row)).rstrip() for row in rows]
