@@ -43,8 +43,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
-import mujoco
-
 from launch.adapt_section import AdaptSection, adapt_section_of
 from launch.bounds import DURATION_S, RATE_HZ, SEED
 from mpc_controller.control.estimators import ESTIMATORS
@@ -149,7 +147,8 @@ def load_launch_file(path: Path) -> LaunchFile:
 
 
 def _sim(table: TomlTable, robot: Robot) -> SimSection:
-    model, mjcf = _simulated(table, robot)
+    robot, mjcf = _simulated(table, robot)
+    model = load_mjcf(robot)
 
     def truth_of(values: Mapping[str, Any]) -> SimTruth:
         truth = SimTruth.from_table(values)
@@ -172,15 +171,17 @@ def _sim(table: TomlTable, robot: Robot) -> SimSection:
     return section
 
 
-def _simulated(table: TomlTable, robot: Robot) -> tuple[mujoco.MjModel, Path | None]:
+def _simulated(table: TomlTable, robot: Robot) -> tuple[Robot, Path | None]:
     """What is simulated, and its file where that is not the robot's own."""
     path = table.input_file("mjcf")
     if path is None:
-        return load_mjcf(robot), None
+        return robot, None
+    simulated = replace(robot, mjcf=path)
     try:
-        return load_mjcf(replace(robot, mjcf=path)), path
+        load_mjcf(simulated)
     except ValueError as error:
         raise table.refusal("mjcf", error) from None
+    return simulated, path
 
 
 def _control(table: TomlTable, robot: Robot) -> ControlSection:
