@@ -48,10 +48,10 @@ class TomlTable:
             raise self.error(key, f"must be {'one of ' + ', '.join(choices) if choices else 'a string'}{_hint(value, choices)}")
         return None if value is None else str(value)
 
-    def required_text(self, key: str, choices: Collection[str]) -> str:
+    def required_text(self, key: str, choices: Collection[str] = ()) -> str:
         value = self.text(key, None, choices)
         if value is None:
-            raise TomlError(f"{self._path}: no '{self._dotted(key)}'; it must be one of {', '.join(choices)}")
+            raise self.lacks(key, f"one of {', '.join(choices)}" if choices else "a string")
         return value
 
     def flag(self, key: str, default: bool) -> bool:
@@ -75,6 +75,29 @@ class TomlTable:
             raise self.error(key, f"must be a number in [{lower:g}, {upper:g}]")
         return float(value)
 
+    def is_text(self, key: str) -> bool:
+        """Whether the key's value is a string."""
+        return isinstance(self._values.get(key), str)
+
+    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """A list of strings."""
+        value = self._value(key, list(default))
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise self.error(key, "must be a list of strings")
+        return tuple(value)
+
+    def indices(self, key: str) -> tuple[int, ...] | None:
+        """A list of integers of at least 0."""
+        value = self._value(key, None)
+        whole = isinstance(value, list) and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value)
+        if value is not None and not whole:
+            raise self.error(key, "must be a list of integers of at least 0")
+        return None if value is None else tuple(value)
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there."""
+        return key in self._values
+
     def input_file(self, key: str) -> Path | None:
         """An existing file; a relative path starts at the folder of the TOML file."""
         value = self.text(key, None)
@@ -92,6 +115,12 @@ class TomlTable:
             raise self.error(key, "must be a table")
         return TomlTable(self._path, self._text, value, self._dotted(key))
 
+    def required_table(self, key: str, valid: str) -> TomlTable:
+        """A table inside this one that must be there; `valid` says what it would be."""
+        if key not in self._values:
+            raise self.lacks(key, valid)
+        return self.table(key)
+
     def parsed(self, reader: Callable[[Mapping[str, Any]], T]) -> T:
         """What a reader with rules of its own makes of the whole table; its ValueError gets this file's name and the line."""
         self._known.extend(self._values)
@@ -105,6 +134,7 @@ class TomlTable:
         """Refuse unknown keys."""
         for key in self._values:
             if key not in self._known:
+                self._known = list(dict.fromkeys(self._known))
                 message = f"unknown key '{self._dotted(key)}'{_hint(key, self._known)}; valid are {', '.join(self._known)}"
                 raise TomlError(f"{self._path}: {message}{self._line(key)}")
 
@@ -113,6 +143,10 @@ class TomlTable:
         given = self._values.get(key)
         shown = f"'{given}'" if isinstance(given, str) else str(given).lower() if isinstance(given, bool) else repr(given)
         return TomlError(f"{self._path}: '{self._dotted(key)}' is {shown}; it {expected}{self._line(key)}")
+
+    def lacks(self, key: str, valid: str) -> TomlError:
+        """The error for a key that is not there."""
+        return TomlError(f"{self._path}: no '{self._dotted(key)}'; it must be {valid}")
 
     def refusal(self, key: str, reason: ValueError) -> TomlError:
         """The error for a key's value that others refuse, in their words."""
@@ -130,14 +164,16 @@ class TomlTable:
 
     def _line(self, key: str) -> str:
         """Where the key stands, as ' (line 3)'; '' when it is written in an unusual way."""
-        section = ""
+        section, inline = "", ""
         for number, line in enumerate(self._text.splitlines(), start=1):
             header = re.match(r"\s*\[\s*([\w.\"' -]+?)\s*\]", line)
             section = header[1] if header else section
             written = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*[=.]", line)
             if (section == self._name and written and written[1] == key) or (header and section == self._dotted(key)):
                 return f" (line {number})"
-        return ""
+            if written and self._name in (written[1], f"{section}.{written[1]}"):
+                inline = f" (line {number})"
+        return inline
 
 
 def _hint(given: object, valid: Collection[str]) -> str:

@@ -11,6 +11,7 @@ import casadi as ca
 import numpy as np
 
 from mpc_controller.arrays import Array
+from mpc_controller.model.unit_slip import likely_meant
 
 
 class ParameterError(ValueError):
@@ -39,8 +40,10 @@ class Parameter:
         if math.isnan(self.lower) or math.isnan(self.upper) or self.lower > self.upper:
             raise ParameterError(f"'{self.name}': bounds [{self.lower:g}, {self.upper:g}] are reversed or not numbers")
         if math.isnan(self.value) or not self.lower <= self.value <= self.upper:
+            meant = likely_meant(self.value, self.unit, self.lower, self.upper)
             raise ParameterError(
                 f"'{self.name}' is {self.value:g} {self.unit}; it must be in [{self.lower:g}, {self.upper:g}] {self.unit}"
+                + ("" if meant is None else f"; did you mean {meant:g} {self.unit}?")
             )
         if math.isinf(self.value) and not self.may_be_infinite:
             raise ParameterError(f"'{self.name}' is {self.value:g} {self.unit}; it must be finite")
