@@ -12,6 +12,7 @@ import pytest
 from mpc_controller.arrays import Array
 from mpc_controller.identification.log import Log, whole
 from mpc_controller.identification.log_files import check_log, read_logs
+from mpc_controller.identification.log_files.noise import noise_of
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure
 from tests.identification.log_structures import cart, flyer, swing
 from tests.identification.log_writing import CART, cart_columns, mapping_of, write_csv
@@ -136,6 +137,16 @@ def test_motion_within_the_noise_is_no_excitation() -> None:
     rng = np.random.default_rng(0)
     log = cart_log(lambda c: [c.update(x=5e-4 * rng.standard_normal(400), v=5e-4 * rng.standard_normal(400))])  # type: ignore[func-returns-value]
     assert "run.csv: no excitation: nothing moves by more than its noise; " in refusal(log)
+
+
+def test_the_noise_of_a_signal_is_found_beside_its_motion() -> None:
+    structure = replace(cart(), measurement_std=np.array([1.0, 1.0]))
+    rng = np.random.default_rng(0)
+    log = cart_log(lambda c: c.update(x=c["x"] + 0.01 * rng.standard_normal(400), v=np.round(c["v"] / 10, 2)))
+    position, velocity = (noise_of(log, structure, signal) for signal in structure.signals)
+    assert position == pytest.approx(0.01, rel=0.2)
+    assert velocity == pytest.approx(0.01, rel=0.01)  # the resolution
+    assert noise_of(log, cart(), cart().signals[0]) == 1e-3  # what the model says
 
 
 def test_a_control_that_never_changes_is_noted() -> None:

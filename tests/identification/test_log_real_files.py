@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import robots.crazyflie
 import robots.double_pendulum
 import robots.emps
 import robots.go2_leg
@@ -16,7 +17,6 @@ from mpc_controller.identification.log import Log
 from mpc_controller.identification.log_files import check_log, read_logs, read_mapping
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure
 from robots.go2_leg import PARTS
-from tests.identification.log_structures import flyer
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -28,11 +28,13 @@ def logs_of(machine: str, structure: ModelStructure, file: str) -> tuple[Log, ..
     return read_logs(DATA / file, structure, read_mapping(ROOT / "robots" / machine / "log.toml", structure))
 
 
-@pytest.mark.parametrize("machine", ["emps", "pendulum", "double_pendulum"])
+@pytest.mark.parametrize("machine", ["crazyflie", "emps", "pendulum", "double_pendulum"])
 def test_every_machines_mapping_fits_its_model(machine: str) -> None:
     structure = getattr(robots, machine).structure()
     mapping = read_mapping(ROOT / "robots" / machine / "log.toml", structure)
-    assert tuple(mapping.measured) == structure.measured
+    assert {*mapping.measured, *(f"{stem}_{part}" for stem in mapping.quaternions for part in "wxyz")} == set(
+        structure.measured
+    )
     assert tuple(mapping.controls) == structure.dynamics.control_names
 
 
@@ -81,7 +83,7 @@ def test_a_joint_of_the_go2_is_found_by_its_models_name(joint: int) -> None:
 @needs_data
 @pytest.mark.parametrize("flight", FLIGHTS)
 def test_flights_are_cut_to_the_time_in_the_air(flight: str) -> None:
-    (log,) = logs_of("crazyflie", flyer(), f"nanobench/{flight}.csv.gz")
+    (log,) = logs_of("crazyflie", robots.crazyflie.structure(), f"nanobench/{flight}.csv.gz")
     used = np.concatenate([np.arange(a, b) for a, b in log.pieces])
     assert 17 < log.duration_s < 35
     assert log.measured[used, 2].min() > 0.3
@@ -97,7 +99,7 @@ def test_a_flight_that_never_leaves_the_ground_is_refused() -> None:
     with pytest.raises(
         IdentificationError, match=r"B6_linear_ramp_rep1.csv.gz: 0 s of 32.2 s can be used; a log needs two horizons"
     ):
-        logs_of("crazyflie", flyer(), "nanobench/B6_linear_ramp_rep1.csv.gz")
+        logs_of("crazyflie", robots.crazyflie.structure(), "nanobench/B6_linear_ramp_rep1.csv.gz")
 
 
 @needs_data
@@ -111,8 +113,8 @@ def test_a_flight_that_never_leaves_the_ground_is_refused() -> None:
     ],
 )
 def test_a_mistake_in_the_mapping_of_a_real_flight_is_seen(columns: list[int], factor: float, message: str) -> None:
-    (log,) = logs_of("crazyflie", flyer(), "nanobench/B8_star_fast_rep1.csv.gz")
+    (log,) = logs_of("crazyflie", robots.crazyflie.structure(), "nanobench/B8_star_fast_rep1.csv.gz")
     measured = log.measured.copy()
     measured[:, columns] *= factor
     with pytest.raises(IdentificationError, match=message):
-        check_log(replace(log, measured=measured), flyer())
+        check_log(replace(log, measured=measured), robots.crazyflie.structure())

@@ -10,6 +10,7 @@ import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.identification.log import Log
+from mpc_controller.identification.log_files.noise import noise_of
 from mpc_controller.identification.log_files.rates import known_rates, measured_states, tangent_rates
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure, Signal
 
@@ -102,6 +103,7 @@ def _moved(log: Log, structure: ModelStructure) -> Iterator[_Moved]:
     measured = manifold.difference(states[starts + steps], states[starts])
     tangent = structure.tangent_indices
     for signal in structure.signals:
+        noise = noise_of(log, structure, signal)
         for place, at in enumerate(signal.tangent):
             sound = np.isfinite(measured[:, tangent[at]]) & np.isfinite(expected[:, tangent[at]])
             if known[signal.name] and np.count_nonzero(sound) >= _FEWEST_SPANS:
@@ -110,7 +112,7 @@ def _moved(log: Log, structure: ModelStructure) -> Iterator[_Moved]:
                     signal.unit,
                     measured[sound, tangent[at]],
                     expected[sound, tangent[at]],
-                    float(structure.measurement_std[at]),
+                    noise,
                 )
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from mpc_controller.arrays import Array
 from mpc_controller.identification.log import Log
+from mpc_controller.identification.log_files.noise import noise_of
 from mpc_controller.identification.log_files.pieces import Mask, cut, used_rows
 from mpc_controller.identification.log_files.values import left_out, quaternion_columns
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure, Signal
@@ -54,11 +55,10 @@ def _without_leaps(log: Log, structure: ModelStructure, signal: Signal) -> tuple
     rows = np.flatnonzero(np.isfinite(log.measured[:, signal.columns]).all(axis=1) & used_rows(log))
     if len(rows) < 10:
         return log, breaks
-    std = float(structure.measurement_std[list(signal.tangent)].max())
     steps = _lengths(log, structure, signal, rows[:-1], rows[1:])
     durations = np.diff(log.times[rows])
     speed = float(np.quantile(steps / durations, _QUANTILE))
-    limit = np.maximum(_STEPS * speed * durations, _NOISE * std)
+    limit = np.maximum(_STEPS * speed * durations, _NOISE * noise_of(log, structure, signal))
     leaps = steps > limit
     # Between pieces anything may have happened.
     piece = np.searchsorted([first for first, _ in log.pieces], rows, side="right")

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 
 from mpc_controller.identification.log import Log
+from mpc_controller.identification.log_files.noise import noise_of
 from mpc_controller.identification.log_files.pieces import used_rows
 from mpc_controller.identification.log_files.values import left_out, quaternion_columns
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure
 
 # Share of the samples at exactly the largest or smallest value. A sensor in range has one extreme; encoders rest at theirs.
 _SATURATED, _MOSTLY_SATURATED = 0.2, 0.6
-_NOISE_RANGE = 6.0  # ± 3 standard deviations
+# Standard deviation of a signal by that of its noise; 1 where there is noise alone.
+_NOISE_SPREAD = 1.5
 
 
 def without_saturation(log: Log, structure: ModelStructure) -> Log:
@@ -61,25 +63,25 @@ def _control_notes(log: Log, structure: ModelStructure) -> list[str]:
 
 def check_motion(log: Log, structure: ModelStructure) -> None:
     """Raises where nothing moves: every signal constant, or within its noise."""
-    ranges, constant = [], []
+    spreads: list[tuple[float, str]] = []
+    constant: list[bool] = []
     measured = log.measured[used_rows(log)]
-    quaternions = {columns[0]: columns for _, columns in quaternion_columns(structure)}
+    quaternions = [tuple(columns) for _, columns in quaternion_columns(structure)]
     for signal in structure.signals:
         values = measured[:, signal.columns]
         values = values[np.isfinite(values).all(axis=1)]
         if len(values) == 0:
             continue
-        spread = np.ptp(values, axis=0)
-        if signal.columns[0] in quaternions:
-            spread = 2 * spread  # a rotation by a small angle a changes q by a/2
-        std = structure.measurement_std[list(signal.tangent)].max()
-        ranges.append((float(spread.max() / std), signal.name))
-        constant.append(bool((spread == 0).all()))
-    if not ranges:
+        constant.append(bool((np.ptp(values, axis=0) == 0).all()))
+        noise = noise_of(log, structure, signal)
+        if noise > 0:
+            scale = 2.0 if signal.columns in quaternions else 1.0  # a rotation by a small angle a changes q by a/2
+            spreads.append((scale * float(values.std(axis=0).max()) / noise, signal.name))
+    if not constant:
         raise IdentificationError(f"{log.name}: nothing is measured in its pieces")
-    largest, name = max(ranges)
     if all(constant):
         raise IdentificationError(f"{log.name}: no excitation: all measured signals are constant")
-    if largest < _NOISE_RANGE:
-        most = f"'{name}' does most, by {largest:.2g} standard deviations"
+    largest, name = max(spreads, default=(np.inf, ""))
+    if largest < _NOISE_SPREAD:
+        most = f"'{name}' does most, by {largest:.2g} times its noise"
         raise IdentificationError(f"{log.name}: no excitation: nothing moves by more than its noise; {most}")
