@@ -55,6 +55,32 @@ def test_a_choice_is_refused_with_the_valid_ones(tmp_path: Path) -> None:
         _table(tmp_path, 'kind = "ned"').text("kind", None, ("red", "blue"))
 
 
+def test_lists_are_of_strings_or_of_whole_numbers(tmp_path: Path) -> None:
+    table = _table(tmp_path, 'names = ["a", "b"]\nplaces = [0, 2]\nmixed = ["a", 1]\nnegative = [-1]\n')
+    assert table.texts("names", ()) == ("a", "b")
+    assert table.texts("absent", ("c",)) == ("c",)
+    assert table.indices("places") == (0, 2)
+    assert table.indices("absent") is None
+    with pytest.raises(TomlError, match=r"'mixed' is \['a', 1\]; it must be a list of strings \(line 3\)"):
+        table.texts("mixed", ())
+    with pytest.raises(TomlError, match=r"'negative' is \[-1\]; it must be a list of integers of at least 0 \(line 4\)"):
+        table.indices("negative")
+
+
+def test_a_key_of_an_inline_table_is_refused_with_the_line_of_the_table(tmp_path: Path) -> None:
+    table = _table(tmp_path, "[a]\nb = { c = 1 }\nd = { c = 2 }\n").table("a").table("d")
+    with pytest.raises(TomlError, match=r"'a.d.c' is 2; it must be a string \(line 3\)"):
+        table.text("c", None)
+
+
+def test_what_must_be_there_and_is_not_is_named_with_what_it_would_be(tmp_path: Path) -> None:
+    table = _table(tmp_path, "[a]\n").table("a")
+    with pytest.raises(TomlError, match=r"no 'a.kind'; it must be one of red, blue"):
+        table.required_text("kind", ("red", "blue"))
+    with pytest.raises(TomlError, match=r"no 'a.b'; it must be a table with a column"):
+        table.required_table("b", "a table with a column")
+
+
 def test_a_missing_file_and_one_that_is_not_toml_are_named(tmp_path: Path) -> None:
     with pytest.raises(TomlError, match=r"absent.toml: no such file"):
         TomlTable.read(tmp_path / "absent.toml")
