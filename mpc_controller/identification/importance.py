@@ -20,8 +20,8 @@ _FRICTION = ("friction", "drag", "damping")
 def effects_in_words(fit: OutputError, theta: Array, logs: Sequence[Log]) -> list[str]:
     """One sentence on the effects without which the error at the end of the horizon grows most, in their order.
 
-    Effects are the parameters that are a friction or a drag by their description, and those that are nominally 0. The others stay
-    as they were fitted, so a parameter that could take another's part counts in full.
+    Effects are the parameters that are a friction or a drag by their description, and those that are nominally 0. The others
+    stay as they were fitted, so a parameter that could take another's part counts in full.
     """
     names = fit.unknowns.parameters
     optional = [k for k, p in enumerate(fit.unknowns.table[: len(names)]) if theta[k] != 0 and _may_be_absent(p)]
@@ -35,9 +35,7 @@ def effects_in_words(fit: OutputError, theta: Array, logs: Sequence[Log]) -> lis
         ratios[names[k]] = float(np.nanmax(_error(fit, without, logs) / own))
     ranked = sorted((name for name in ratios if ratios[name] >= _MATTERS), key=lambda name: -ratios[name])
     if not ranked:
-        return [
-            "no friction, drag or the like matters: without any one of them the error at the horizon grows by less than a quarter"
-        ]
+        return ["no friction, drag or the like matters: without any one of them the error grows by less than a quarter"]
     listed = ", ".join(f"{name} ×{ratios[name]:.2g}" for name in ranked[:_MOST])
     return [f"of frictions, drags and the like {ranked[0]} dominates; without each the error at the horizon would be: {listed}"]
 

@@ -19,7 +19,7 @@ def structure() -> ModelStructure:
         dynamics=DoublePendulumDynamics(),
         measured=("angle_1", "angle_2", "rate_1", "rate_2"),
         measurement_std=np.array([2e-3, 2e-3, 0.1, 0.15]),
-        horizon_s=0.5,
+        horizon_s=1.0,
         fixed=("stiction_rate",),
         delay_limit_s=0.02,
     )

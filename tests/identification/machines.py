@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import ModelStructure, structure_of
+from mpc_controller.model.parameters import Parameters
 from robots import load_robot
 from tests.identification.simulated import Law, simulate
 
@@ -37,6 +39,14 @@ def multisine(rates: Array, amplitudes: Array, seed: int) -> Law:
 
 def machine(name: str, seed: int = 0) -> Machine:
     return _MACHINES[name](seed)
+
+
+def without_prior(structure: ModelStructure, name: str) -> ModelStructure:
+    """The same, with nothing known of one parameter before."""
+    dynamics = copy.copy(structure.dynamics)
+    table = (replace(p, std=None) if p.name == name else p for p in dynamics.parameters)
+    dynamics.parameters = Parameters(tuple(table))
+    return replace(structure, dynamics=dynamics)
 
 
 def _scaled(structure: ModelStructure, factors: Mapping[str, float], added: Mapping[str, float] | None = None) -> Array:

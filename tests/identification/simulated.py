@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import casadi as ca
 import numpy as np
@@ -44,7 +45,7 @@ def simulate(
         if k + 1 == len(times):
             break
         edges = [float(now), *(t for t, _ in events if now < t < times[k + 1]), float(times[k + 1])]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in pairwise(edges):
             acting = [value for t, value in events if t <= a + 1e-12] or [controls[0]]
             state = d.manifold.normalized(step(state, acting[-1], parameters, (b - a,))[0])
         events = [e for e in events if e[0] > times[k]] if len(events) < 2 else _recent(events, float(times[k]))

@@ -76,7 +76,7 @@ def test_free_swing_is_fitted_as_one_window_from_a_bad_guess(guess: float) -> No
 
 def test_double_pendulum_is_predicted_better_by_output_error_than_by_least_squares() -> None:
     structure = load_structure("double_pendulum")
-    names = [f"double_pendulum/20230629-{n}.csv.gz" for n in ("143339", "143524", "143747", "144003")]
+    names = [f"double_pendulum/20230629-{n}.csv.gz" for n in ("143339", "143747", "144003", "143524")]
     fitted, held_out = _logs("double_pendulum", names[:3]), _logs("double_pendulum", names[3:])
     results = {
         method: identify(structure, fitted, held_out, IdentifyOptions(method, compares_lengths=False))

@@ -11,7 +11,7 @@ from mpc_controller.identification.fit import Fit, Standing
 from mpc_controller.identification.identify import IdentifyOptions, output_error
 from mpc_controller.identification.log import whole
 from mpc_controller.identification.output_error import OutputError, OutputErrorOptions
-from tests.identification.machines import MACHINES, machine
+from tests.identification.machines import MACHINES, machine, without_prior
 from tests.identification.pendulum import TRUTH, structure, swing
 
 DELAY = 0.012
@@ -107,8 +107,9 @@ def test_coloured_residuals_widen_the_intervals_as_much_as_the_estimates_spread(
 
 
 def test_what_the_data_do_not_see_is_said_in_words() -> None:
-    """Only the ratios of a quadrotor's arm and inertias act on its motion; of a cart-pole's masses and lengths, three of four."""
-    fit, _ = _fitted("quadrotor", 0)
+    """Only the ratios of a quadrotor's arm and inertias act on its motion."""
+    m = machine("quadrotor")
+    fit, _, _ = output_error(OutputError(without_prior(m.structure, "arm")), [m.log(8.0, DELAY)], IdentifyOptions())
     (note,) = fit.notes
     assert note.startswith("only the ratios of ")
     assert all(name in note for name in ("arm", "inertia_x", "inertia_y", "inertia_z", "torque_per_thrust"))
@@ -116,14 +117,8 @@ def test_what_the_data_do_not_see_is_said_in_words() -> None:
 
 
 def test_a_known_length_makes_the_inertias_known() -> None:
-    """The same flight, with the arm measured to 0.1 mm."""
+    """The same flight, with the arm measured to half a millimetre, as the robot's own parameter file says."""
     m = machine("quadrotor")
-    dynamics = m.structure.dynamics
-    from mpc_controller.model.parameters import Parameters
-
-    dynamics.parameters = Parameters(
-        tuple(replace(p, std=1e-4) if p.name == "arm" else p for p in dynamics.parameters), None, dynamics.parameters.provenance
-    )
     fit, _, _ = output_error(OutputError(m.structure), [m.log(8.0, DELAY)], IdentifyOptions())
     assert fit["arm"].standing is Standing.PRIOR
     for k, name in enumerate(m.structure.estimated):
