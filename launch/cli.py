@@ -17,6 +17,7 @@ from launch.options import (
     FILE,
     HOW_TO_PLAN,
     INPUT_FILE,
+    MARGIN,
     RATE,
     SHARE,
     GreedyCommand,
@@ -248,6 +249,14 @@ def adapt(
 @click.option("--output", type=FILE, metavar="FILE", help="The parameters. [default: ROBOT-identified.toml]")
 @click.option("--report", type=FILE, metavar="FILE", help="The report, HTML. [default: beside the parameters]")
 @click.option("--export", type=FILE, metavar="FILE", help="Write the robot's MJCF with what was found, too.")
+@click.option("--margin", type=MARGIN, default=0.0, metavar="S", help="Leave out so much beside what --keep leaves out, too.")
+@click.option(
+    "--starts", type=click.IntRange(1, 1024), default=1, metavar="N", help="Fit from N first guesses; the best counts."
+)
+@click.option(
+    "--bootstrap", type=click.IntRange(min=10), default=None, metavar="N", help="Intervals from N fits on drawn windows."
+)
+@click.option("--ray", metavar="ADDRESS", help="Do these on a Ray cluster; local: on one started here. [default: this machine]")
 @click.option("--force", is_flag=True, help="Replace these files where they exist.")
 @json_option
 def identify(
@@ -265,6 +274,10 @@ def identify(
     output: Path | None,
     report: Path | None,
     export: Path | None,
+    margin: float,
+    starts: int,
+    bootstrap: int | None,
+    ray: str | None,
     force: bool,
     json: str | None,
 ) -> int:
@@ -287,7 +300,7 @@ def identify(
     return identify_machine(
         IdentifyRequest(
             robot, logs, validate, hold_out, method, mapping, keep, fix, nominal, window, threads, output, report, force, json,
-            export,
+            export, starts, bootstrap or 0, ray, margin,
         )
     )  # fmt: skip
 

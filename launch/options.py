@@ -59,6 +59,7 @@ HOW_TO_PLAN = f"How to plan: {', '.join(SOLVER_NAMES)}."
 RATE = Number(RATE_HZ)
 DURATION = Number(DURATION_S)
 SHARE = Number((0.0, 0.9))
+MARGIN = Number((0.0, 60.0))
 FILE = click.Path(path_type=Path)
 INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 

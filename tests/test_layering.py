@@ -15,7 +15,7 @@ LAYERS = ("launch", "sim", "robots", "mpc_controller")
 MODULES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 # Where a package of ours has a counterpart on the simulator's or the compiler's side, one folder alone may know it.
 ONLY_IN = {
-    "mujoco": ("sim/",),
+    "mujoco": ("sim/", "launch/bench/peers/"),
     "click": ("launch/cli.py", "launch/bench_cli.py", "launch/options.py"),
     "ctypes": (
         "mpc_controller/native/",
@@ -81,6 +81,7 @@ def test_what_is_imported_is_declared() -> None:
         "click",
         "tomlkit",
         "crocoddyl",
+        "ray",
     }
     imported = {name.partition(".")[0] for path in MODULES for name in _imported(path)}
     assert imported - set(sys.stdlib_module_names) - set(LAYERS) - {"__future__"} <= declared

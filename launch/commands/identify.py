@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
 import time
@@ -25,6 +26,7 @@ from mpc_controller.identification.log_files.mapping import LogMapping, read_map
 from mpc_controller.identification.log_files.read import read_logs
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.identification.output_error import OutputErrorOptions
+from mpc_controller.identification.parallel import RayWorkers
 from mpc_controller.identification.report.report import write_report
 from mpc_controller.identification.report.terminal import format_identification
 from mpc_controller.model.parameter_file import load_parameters, save_parameters
@@ -54,6 +56,10 @@ class IdentifyRequest:
     force: bool
     json: str | None
     export: Path | None = None
+    starts: int = 1
+    bootstrap: int = 0
+    ray: str | None = None
+    margin_s: float = 0.0
 
 
 def identify_machine(request: IdentifyRequest) -> ExitCode:
@@ -119,10 +125,14 @@ def _identify(request: IdentifyRequest, place: _Place, terminal: Terminal) -> Id
     structure = _structure(request, place.part)
     logs, validation = _logs(request, structure, place.part, terminal)
     options = IdentifyOptions(
-        method=request.method, output_error=OutputErrorOptions(window_s=request.window_s, threads=request.threads)
+        method=request.method,
+        output_error=OutputErrorOptions(window_s=request.window_s, threads=request.threads),
+        starts=request.starts,
+        bootstrap=request.bootstrap,
     )
     begun = time.monotonic()
-    result = identify(structure, logs, validation, options, terminal.show)
+    with contextlib.closing(RayWorkers(request.ray)) if request.ray else contextlib.nullcontext() as workers:
+        result = identify(structure, logs, validation, options, terminal.show, workers)
     terminal.end_live()
     terminal.say(f"fitted in {time.monotonic() - begun:.1f} s")
     terminal.say(format_identification(result))
@@ -212,7 +222,7 @@ def _logs(request: IdentifyRequest, structure: ModelStructure, part: str, termin
     """What to fit to and what to validate with."""
     behind = f"#{part}" if part else ""
     mapping = _mapping(request, structure)
-    keep = Keep(parse_conditions(request.keep))
+    keep = Keep(parse_conditions(request.keep), request.margin_s)
     logs, validation = (
         [log for name in names for log in _read(name + behind, structure, mapping, keep, terminal)]
         for names in (request.logs, request.validation)

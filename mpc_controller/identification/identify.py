@@ -18,7 +18,9 @@ from mpc_controller.identification.inverse_dynamics.least_squares import LeastSq
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure
 from mpc_controller.identification.output_error import Optimum, OutputError, OutputErrorOptions
+from mpc_controller.identification.parallel import LocalWorkers, Workers
 from mpc_controller.identification.prediction import Predictions
+from mpc_controller.identification.repeated_fits import bootstrap, multi_start
 from mpc_controller.identification.sensitivity import DELAY
 from mpc_controller.identification.uncertainty import Covariance
 from mpc_controller.model.parameters import Parameters
@@ -33,12 +35,15 @@ _FIRST_LENGTH = 0.25  # of the horizon: short windows bring a bad first guess ne
 @dataclass(frozen=True)
 class IdentifyOptions:
     """method: one of METHODS; `auto` takes least squares for the first guess and output error for the rest. compares_lengths:
-    fit windows of half and twice the length, too, and let intervals cover what differs."""
+    fit windows of half and twice the length, too, and let intervals cover what differs. starts: first guesses, the best of
+    which counts. bootstrap: fits on windows drawn anew, whose spread makes the intervals (0: the residuals do)."""
 
     method: str = "auto"
     output_error: OutputErrorOptions = field(default_factory=OutputErrorOptions)
     least_squares: LeastSquaresOptions = field(default_factory=LeastSquaresOptions)
     compares_lengths: bool = True
+    starts: int = 1
+    bootstrap: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -51,8 +56,12 @@ def identify(
     validation: Sequence[Log] = (),
     options: IdentifyOptions | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    workers: Workers | None = None,
 ) -> Identification:
-    """Fit the structure's parameters to `logs`, and judge them by `validation`. Raises IdentificationError, CompilerError."""
+    """Fit the structure's parameters to `logs`, and judge them by `validation`. `workers` do repeated fits (None: all cores).
+
+    Raises IdentificationError, CompilerError.
+    """
     options = options or IdentifyOptions()
     if not logs:
         raise IdentificationError(f"{structure.name}: no log to fit to")
@@ -73,7 +82,7 @@ def identify(
         chosen, lengths, by_length = earlier.pop(), np.zeros(0), np.zeros((0, 0))
     else:
         start = fit.theta_of(earlier[-1].parameters) if earlier else None
-        chosen, lengths, by_length = output_error(fit, logs, options, start, progress)
+        chosen, lengths, by_length = output_error(fit, logs, options, start, progress, workers)
     progress("predicting")
     theta = _theta_of(fit, chosen)
     both: list[tuple[LogPrediction, ...]] = []
@@ -93,11 +102,18 @@ def output_error(
     options: IdentifyOptions,
     start: Array | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    workers: Workers | None = None,
 ) -> tuple[Fit, Array, Array]:
     """The fit with its intervals, from θ `start`; window lengths [s] and what each gives (lengths, nθ)."""
     own = options.output_error
     window_s = own.window_s or fit.structure.horizon_s
-    first = _best_start(fit, logs, own, start, window_s, progress)
+    notes: tuple[str, ...] = ()
+    workers = workers or LocalWorkers(own.threads)
+    if options.starts > 1:
+        first, note = multi_start(fit, logs, own, _short(fit, logs, own, window_s), options.starts, workers, progress)
+        notes = (note,)
+    else:
+        first = _best_start(fit, logs, own, start, window_s, progress)
     progress(f"output error over windows of {window_s:g} s")
     optimum = fit.fit(logs, own, first, progress=progress)
     lengths, thetas = [window_s], [optimum.theta]
@@ -113,7 +129,19 @@ def output_error(
     order = np.argsort(lengths)
     spread = np.abs(np.array(thetas) - optimum.theta).max(axis=0)
     residuals = [Predictions(fit, optimum.theta).residuals(log, optimum.std, own.threads) for log in logs]
-    return _fit_of(fit, optimum, Covariance(fit, optimum, residuals), spread), np.array(lengths)[order], np.array(thetas)[order]
+    covariance = Covariance(fit, optimum, residuals)
+    if options.bootstrap:
+        progress(f"{options.bootstrap} fits on windows drawn anew")
+        covariance = covariance.resampled(bootstrap(fit, optimum, logs, own, options.bootstrap, workers, progress))
+    found = _fit_of(fit, optimum, covariance, spread)
+    return replace(found, notes=found.notes + notes), np.array(lengths)[order], np.array(thetas)[order]
+
+
+def _short(fit: OutputError, logs: Sequence[Log], own: OutputErrorOptions, window_s: float) -> OutputErrorOptions:
+    """Windows short enough for a bad first guess."""
+    period = float(np.median([log.period_s for log in logs]))
+    short_s = max(_FIRST_LENGTH * min(window_s, fit.structure.horizon_s), 5 * period)
+    return replace(own, window_s=short_s, interval_s=None, reweighted=False, iterations=30)
 
 
 def _best_start(
@@ -125,12 +153,10 @@ def _best_start(
     progress: Callable[[str], None],
 ) -> Array:
     """The better of what short windows find from the nominal values and from least squares."""
-    period = float(np.median([log.period_s for log in logs]))
-    short_s = max(_FIRST_LENGTH * min(window_s, fit.structure.horizon_s), 5 * period)
-    short = replace(own, window_s=short_s, interval_s=None, reweighted=False, iterations=30)
+    short = _short(fit, logs, own, window_s)
     found = []
     for guess in (fit.nominal,) if start is None else (start, fit.nominal):
-        progress(f"output error over windows of {short_s:g} s")
+        progress(f"output error over windows of {short.window_s:g} s")
         found.append(fit.fit(logs, short, guess, progress=progress))
     return min(found, key=lambda optimum: optimum.cost).theta
 

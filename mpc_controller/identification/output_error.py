@@ -17,7 +17,7 @@ from mpc_controller.identification.fit_library import FitLibrary, Normal, Segmen
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.identification.sensitivity import DELAY, Unknowns
-from mpc_controller.identification.windows import WindowSet, cut, followed_states
+from mpc_controller.identification.windows import Window, WindowSet, cut, followed_states
 from mpc_controller.model.parameters import Parameters
 
 _REWEIGHTINGS, _SAME_NOISE = 8, 0.03
@@ -110,8 +110,10 @@ class OutputError:
     def delay_of(self, theta: Array) -> float:
         return float(theta[self.unknowns.names.index(DELAY)]) if self.unknowns.delay else 0.0
 
-    def windows(self, logs: Sequence[Log], options: OutputErrorOptions, theta: Array) -> WindowSet:
-        """The logs in windows, started from states that θ's model follows them with."""
+    def windows(
+        self, logs: Sequence[Log], options: OutputErrorOptions, theta: Array, chosen: Sequence[Window] | None = None
+    ) -> WindowSet:
+        """The logs in windows, or those chosen of them, started from states that θ's model follows them with."""
         horizon = self.structure.horizon_s
         window_s = horizon if options.window_s is None else options.window_s
         interval_s = min(window_s, horizon) if options.interval_s is None else options.interval_s
@@ -123,8 +125,9 @@ class OutputError:
         samples = min(samples, longest)
         if self._starts_measured(options):
             overlapping = cut(logs, samples, max(1, samples // _OVERLAP))
-            return WindowSet(self.library, self.structure, logs, overlapping, samples, states, self.unknowns.delay)
-        return WindowSet(self.library, self.structure, logs, cut(logs, samples), interval, states, self.unknowns.delay)
+            return WindowSet(self.library, self.structure, logs, chosen or overlapping, samples, states, self.unknowns.delay)
+        apart = chosen or cut(logs, samples)
+        return WindowSet(self.library, self.structure, logs, apart, interval, states, self.unknowns.delay)
 
     def _starts_measured(self, options: OutputErrorOptions) -> bool:
         return self.structure.measured_starts if options.measured_starts is None else options.measured_starts
@@ -136,30 +139,34 @@ class OutputError:
         start: Array | None = None,
         std: Array | None = None,
         progress: Callable[[str], None] = lambda line: None,
+        windows: Sequence[Window] | None = None,
     ) -> Optimum:
-        """Fit to the logs, from θ `start` and noise `std` (nres,); without, the nominal values and the structure's own."""
+        """Fit to the logs, from θ `start` and noise `std` (nres,); without, the nominal values and the structure's own.
+
+        windows: those to fit to, each as often as it stands there, instead of all.
+        """
         options = options or OutputErrorOptions()
         begun = time.monotonic()
         theta = self.nominal.copy() if start is None else np.clip(start, self.lower, self.upper)
         noise = self.structure.measurement_std.copy() if std is None else std.copy()
-        windows = self.windows(logs, options, theta)
+        packed = self.windows(logs, options, theta, windows)
         with ThreadPoolExecutor(options.threads or len(os.sched_getaffinity(0))) as pool:
             fixed = self._starts_measured(options)
-            descent = _Descent(self, windows, options.threshold, pool, progress, moves_states=not fixed)
+            descent = _Descent(self, packed, options.threshold, pool, progress, moves_states=not fixed)
             spent, converged = 0, False
             for _ in range(_REWEIGHTINGS if options.reweighted else 0):
-                windows.set_weights(noise)
+                packed.set_weights(noise)
                 theta, used, _ = descent.run(theta, options.iterations - spent, _NEARLY)
                 spent += used
                 before, noise = noise, descent.noise(noise)
                 if fixed:  # what no sensor sees is predicted anew
-                    windows.nodes = self.windows(logs, options, theta).nodes
+                    packed.nodes = self.windows(logs, options, theta, windows).nodes
                 if np.abs(np.log(noise / before)).max() < _SAME_NOISE or spent >= options.iterations:
                     break
-            windows.set_weights(noise)
+            packed.set_weights(noise)
             theta, used, converged = descent.run(theta, max(options.iterations - spent, 1))
             spent += used
-            windows.set_weights(noise)
+            packed.set_weights(noise)
             final = descent.evaluate(theta, derivatives=True)
         return Optimum(
             self.unknowns,
@@ -167,7 +174,7 @@ class OutputError:
             noise,
             final.cost,
             *_reduced(final, not fixed),
-            windows,
+            packed,
             spent,
             converged,
             time.monotonic() - begun,

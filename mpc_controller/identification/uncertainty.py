@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import final
 
@@ -52,6 +53,14 @@ class Covariance:
         self.std = np.sqrt(largest)
         self.matrix = _symmetric(self.correlation * np.outer(self.std, self.std))
         self.factor = float(stdtrit(freedom, (1 + _CONFIDENCE) / 2)) if np.isfinite(freedom) else 1.96
+
+    def resampled(self, estimates: Array) -> Covariance:
+        """The same with the spread of estimates (B, nθ) from windows drawn anew, which needs no assumption on residuals."""
+        result = copy.copy(self)
+        result.std = np.maximum(estimates.std(axis=0, ddof=1), 1e-300)
+        result.factor = float(stdtrit(len(estimates) - 1, (1 + _CONFIDENCE) / 2))
+        result.matrix = _symmetric(self.correlation * np.outer(result.std, result.std))
+        return result
 
     def _jackknife(self, optimum: Optimum) -> Array | None:
         logs = np.array([w.log for w in optimum.windows.windows])
