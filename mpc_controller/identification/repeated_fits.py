@@ -57,7 +57,7 @@ def first_guesses(fit: OutputError, count: int, seed: int = 0) -> Array:
     """
     points = qmc.Sobol(len(fit.nominal), seed=seed).random_base2(max(1, int(np.ceil(np.log2(count)))))[: count - 1]
     spread = np.where(fit.nominal != 0, fit.nominal * _FACTOR ** (2 * points - 1), fit.scale * (2 * points - 1))
-    return np.clip(np.vstack([fit.nominal, spread]), fit.lower, fit.upper)
+    return np.asarray(np.clip(np.vstack([fit.nominal, spread]), fit.lower, fit.upper))
 
 
 def multi_start(
