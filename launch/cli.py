@@ -48,6 +48,7 @@ def mpc(debug: bool, parent: int | None) -> None:
       mpc sim quadrotor                   or each in a terminal of its own
       mpc control quadrotor
       mpc record quadrotor
+      mpc identify quadrotor runs/FLIGHT.mcap    its parameters, from a recording
 
     \b
     Exit codes; errors are one line on stderr:
