@@ -257,6 +257,7 @@ def adapt(
 @click.option(
     "--bootstrap", type=click.IntRange(min=10), default=None, metavar="N", help="Intervals from N fits on drawn windows."
 )
+@click.option("--cross-validate", is_flag=True, help="Predict every log by a fit to the others, too.")
 @click.option("--ray", metavar="ADDRESS", help="Do these on a Ray cluster; local: on one started here. [default: this machine]")
 @click.option("--force", is_flag=True, help="Replace these files where they exist.")
 @json_option
@@ -278,6 +279,7 @@ def identify(
     margin: float,
     starts: int,
     bootstrap: int | None,
+    cross_validate: bool,
     ray: str | None,
     force: bool,
     json: str | None,
@@ -301,7 +303,7 @@ def identify(
     return identify_machine(
         IdentifyRequest(
             robot, logs, validate, hold_out, method, mapping, keep, fix, nominal, window, threads, output, report, force, json,
-            export, starts, bootstrap or 0, ray, margin,
+            export, starts, bootstrap or 0, cross_validate, ray, margin,
         )
     )  # fmt: skip
 

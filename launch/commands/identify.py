@@ -26,7 +26,7 @@ from mpc_controller.identification.log_files.mapping import LogMapping, read_map
 from mpc_controller.identification.log_files.read import read_logs
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.identification.output_error import OutputErrorOptions
-from mpc_controller.identification.parallel import RayWorkers
+from mpc_controller.identification.ray_workers import RayWorkers
 from mpc_controller.identification.report.report import write_report
 from mpc_controller.identification.report.terminal import format_identification
 from mpc_controller.model.parameter_file import load_parameters, save_parameters
@@ -58,6 +58,7 @@ class IdentifyRequest:
     export: Path | None = None
     starts: int = 1
     bootstrap: int = 0
+    cross_validate: bool = False
     ray: str | None = None
     margin_s: float = 0.0
 
@@ -91,7 +92,11 @@ def identify_machine(request: IdentifyRequest) -> ExitCode:
 
 def _identify_inertias(request: IdentifyRequest) -> ExitCode:
     """The same for all bodies of a tree at once, without a report."""
-    given = (("--fix", request.fixed), ("--window", request.window_s), ("--report", request.report))
+    given = (
+        *(("--fix", request.fixed), ("--window", request.window_s), ("--report", request.report)),
+        *(("--starts", request.starts > 1), ("--bootstrap", request.bootstrap)),
+        *(("--cross-validate", request.cross_validate), ("--ray", request.ray)),
+    )
     for option, value in given:
         if value:
             raise CommandError(f"{option} is not for --method {INERTIAL}; leave it out", ExitCode.BAD_INPUT)
@@ -129,6 +134,7 @@ def _identify(request: IdentifyRequest, place: _Place, terminal: Terminal) -> Id
         output_error=OutputErrorOptions(window_s=request.window_s, threads=request.threads),
         starts=request.starts,
         bootstrap=request.bootstrap,
+        cross_validates=request.cross_validate,
     )
     begun = time.monotonic()
     with contextlib.closing(RayWorkers(request.ray)) if request.ray else contextlib.nullcontext() as workers:
@@ -198,10 +204,25 @@ def summary_of(result: Identification, output: Path, page: Path) -> dict[str, ob
             }
             for before, after in zip(result.nominal_predictions, result.predictions, strict=True)
         ],
+        **({"cross_validation": _held_out(result)} if fit.cross_validation else {}),
         "notes": [*fit.notes, *result.notes],
         "parameters": output,
         "report": page,
     }
+
+
+def _held_out(result: Identification) -> list[dict[str, object]]:
+    """Errors of every log, predicted by a fit to the others, and what that fit found."""
+    fit, validated = result.fit, result.fit.cross_validation
+    assert validated is not None
+    return [
+        {
+            "log": log,
+            "error_at_horizon": {s.name: float(error[-1, k]) for k, s in enumerate(fit.structure.signals)},
+            "values": {e.name: float(value) for e, value in zip(fit.estimated, values, strict=True)},
+        }
+        for log, error, values in zip(validated.logs, validated.errors, validated.estimates, strict=True)
+    ]
 
 
 def _structure(request: IdentifyRequest, part: str) -> ModelStructure:

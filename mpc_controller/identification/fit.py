@@ -64,6 +64,25 @@ class Information:
 
 @final
 @dataclass(frozen=True)
+class CrossValidation:
+    """Every log predicted by a fit to the others.
+
+    errors: of every log, as LogPrediction.error. estimates (logs, estimated): without that log.
+    """
+
+    logs: tuple[str, ...]
+    errors: tuple[Array, ...]
+    estimates: Array
+
+    @property
+    def std(self) -> Array:
+        """(estimated,) of the estimate from all logs, by how they differ: jackknife, √((n − 1)/n Σ (θ_(−i) − mean)²)."""
+        off = self.estimates - self.estimates.mean(axis=0)
+        return np.asarray(np.sqrt((len(off) - 1) / len(off) * (off**2).sum(axis=0)))
+
+
+@final
+@dataclass(frozen=True)
 class Fit:
     """The outcome of one method.
 
@@ -86,6 +105,7 @@ class Fit:
     converged: bool
     seconds: float
     notes: tuple[str, ...] = ()
+    cross_validation: CrossValidation | None = None
 
     def __getitem__(self, name: str) -> Estimated:
         for entry in self.estimated:

@@ -11,18 +11,20 @@ import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.control.command_delay import PROVENANCE
+from mpc_controller.identification.bootstrap import bootstrap
+from mpc_controller.identification.cross_validation import check_logs, cross_validate
 from mpc_controller.identification.fit import Estimated, Fit, Identification, LogPrediction, Standing
 from mpc_controller.identification.identifiability import information_of, sizes, standing, unseen_in_words, unseen_shares
 from mpc_controller.identification.importance import effects_in_words
 from mpc_controller.identification.inverse_dynamics.least_squares import LeastSquaresOptions, least_squares
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure
+from mpc_controller.identification.multi_start import first_guesses, multi_start
 from mpc_controller.identification.output_error import Optimum, OutputError, OutputErrorOptions
 from mpc_controller.identification.parallel import LocalWorkers, Workers
 from mpc_controller.identification.prediction import Predictions
-from mpc_controller.identification.repeated_fits import bootstrap, multi_start
 from mpc_controller.identification.sensitivity import DELAY
-from mpc_controller.identification.uncertainty import Covariance
+from mpc_controller.identification.uncertainty import FEW_WINDOWS, Covariance
 from mpc_controller.model.parameters import Parameters
 
 METHODS = ("auto", "least-squares", "output-error")
@@ -36,7 +38,8 @@ _FIRST_LENGTH = 0.25  # of the horizon: short windows bring a bad first guess ne
 class IdentifyOptions:
     """method: one of METHODS; `auto` takes least squares for the first guess and output error for the rest. compares_lengths:
     fit windows of half and twice the length, too, and let intervals cover what differs. starts: first guesses, the best of
-    which counts. bootstrap: fits on windows drawn anew, whose spread makes the intervals (0: the residuals do)."""
+    which counts. bootstrap: fits on windows drawn anew, whose spread makes the intervals (0: the residuals do).
+    cross_validates: predict every log by a fit to the others, and let intervals cover how these differ."""
 
     method: str = "auto"
     output_error: OutputErrorOptions = field(default_factory=OutputErrorOptions)
@@ -44,10 +47,15 @@ class IdentifyOptions:
     compares_lengths: bool = True
     starts: int = 1
     bootstrap: int = 0
+    cross_validates: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise IdentificationError(f"no method '{self.method}'; there are {', '.join(METHODS)}")
+        if self.method == "least-squares" and (self.starts > 1 or self.bootstrap or self.cross_validates):
+            raise IdentificationError(
+                "several starts, bootstrap and cross-validation repeat the output error; with least-squares there is none"
+            )
 
 
 def identify(
@@ -67,6 +75,8 @@ def identify(
         raise IdentificationError(f"{structure.name}: no log to fit to")
     if not structure.estimated:
         raise IdentificationError(f"{structure.name}: all parameters are fixed; there is nothing to fit")
+    if options.cross_validates:
+        check_logs(logs)
     fit = OutputError(structure, progress)
     earlier: list[Fit] = []
     passed_over: list[str] = []
@@ -110,8 +120,9 @@ def output_error(
     notes: tuple[str, ...] = ()
     workers = workers or LocalWorkers(own.threads)
     if options.starts > 1:
-        first, note = multi_start(fit, logs, own, _short(fit, logs, own, window_s), options.starts, workers, progress)
-        notes = (note,)
+        guesses = first_guesses(fit, options.starts, () if start is None else (start,))
+        starts = multi_start(fit, logs, own, _short(fit, logs, own, window_s), guesses, workers, progress)
+        first, notes = starts.best.theta, (starts.note,)
     else:
         first = _best_start(fit, logs, own, start, window_s, progress)
     progress(f"output error over windows of {window_s:g} s")
@@ -129,12 +140,17 @@ def output_error(
     order = np.argsort(lengths)
     spread = np.abs(np.array(thetas) - optimum.theta).max(axis=0)
     residuals = [Predictions(fit, optimum.theta).residuals(log, optimum.std, own.threads) for log in logs]
-    covariance = Covariance(fit, optimum, residuals)
-    if options.bootstrap:
-        progress(f"{options.bootstrap} fits on windows drawn anew")
+    covariance, validated = Covariance(fit, optimum, residuals), None
+    if options.bootstrap and len(optimum.scores) < FEW_WINDOWS:
+        notes += (f"no bootstrap: {len(optimum.scores)} windows are too few to draw from; intervals come from the residuals",)
+    elif options.bootstrap:
         covariance = covariance.resampled(bootstrap(fit, optimum, logs, own, options.bootstrap, workers, progress))
+    if options.cross_validates:
+        validated = cross_validate(fit, optimum, logs, own, workers, progress)
+        covariance = covariance.widened(validated.std)
     found = _fit_of(fit, optimum, covariance, spread)
-    return replace(found, notes=found.notes + notes), np.array(lengths)[order], np.array(thetas)[order]
+    found = replace(found, notes=found.notes + notes, cross_validation=validated)
+    return found, np.array(lengths)[order], np.array(thetas)[order]
 
 
 def _short(fit: OutputError, logs: Sequence[Log], own: OutputErrorOptions, window_s: float) -> OutputErrorOptions:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar, final
 
 from mpc_controller.identification.model_structure import IdentificationError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-LOCAL = "local"  # the address of a Ray that is started here
 
 
 class Workers(abc.ABC):
@@ -30,12 +33,12 @@ class Workers(abc.ABC):
         items: Sequence[Item],
         progress: Callable[[str], None] = lambda line: None,
     ) -> list[Result]:
-        """An error of an item is raised as it is; the rest is given up."""
+        """An error of an item is raised as it is; the rest is given up. IdentificationError where a worker dies."""
 
 
 @final
 class LocalWorkers(Workers):
-    """Processes, one a core."""
+    """Processes, one a core. They end with the call, and with this process, however it ends."""
 
     def __init__(self, count: int | None = None) -> None:
         self.count = count or len(os.sched_getaffinity(0))
@@ -47,88 +50,72 @@ class LocalWorkers(Workers):
         items: Sequence[Item],
         progress: Callable[[str], None] = lambda line: None,
     ) -> list[Result]:
+        if not items:
+            return []
         context = multiprocessing.get_context("spawn")  # a fork would take locks of other threads along
-        count = min(self.count, len(items))
-        with ProcessPoolExecutor(count, context, initializer=_share, initargs=(shared,)) as pool:
-            futures = [pool.submit(_run, function, item) for item in items]
+        others = set(multiprocessing.active_children())
+        with _single_threads():
+            pool = ProcessPoolExecutor(min(self.count, len(items)), context, initializer=_begin, initargs=(shared,))
             try:
-                for done, _ in enumerate(as_completed(futures), start=1):
+                with _interrupts_held():
+                    futures = [pool.submit(_run, function, item) for item in items]
+                for done, future in enumerate(as_completed(futures), start=1):
+                    future.result()
                     progress(f"{done} of {len(items)} done")
                 return [future.result() for future in futures]
+            except BrokenProcessPool:
+                hint = "out of memory, or a script that does this outside of `if __name__ == '__main__':`"
+                raise IdentificationError(f"a worker process ended by itself ({hint})") from None
+            except BaseException:
+                for process in set(multiprocessing.active_children()) - others:
+                    process.terminate()  # waiting for what they do would take as long as doing it
+                raise
             finally:
-                for future in futures:
-                    future.cancel()
+                pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _single_threads() -> Iterator[None]:
+    """Processes started meanwhile have linear algebra on one core: it reads this when it is loaded."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C at a terminal reaches all its processes: those started meanwhile never see it, this one does afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _shared: Any = None  # of this process, which is a worker's
 
 
-def _share(shared: Any) -> None:
+def _begin(shared: Any) -> None:
     global _shared
     _shared = shared
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent says nothing, and a worker would wait for its next item for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(function: Callable[[Any, Item], Result], item: Item) -> Result:
     return function(_shared, item)
-
-
-@final
-class RayWorkers(Workers):
-    """Actors of a Ray cluster, one a processor; `address` is where it is, or `local` to start one here.
-
-    Raises IdentificationError where Ray is not installed or does not answer.
-    """
-
-    def __init__(self, address: str) -> None:
-        try:
-            import ray
-        except ImportError:
-            raise IdentificationError("--ray needs the package ray; pip install 'mpc_controller[ray]'") from None
-        self._ray = ray
-        started = None if address == LOCAL else address
-        settings: dict[str, Any] = {"num_cpus": len(os.sched_getaffinity(0))} if address == LOCAL else {}
-        try:
-            ray.init(address=started, log_to_driver=False, include_dashboard=False, **settings)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise IdentificationError(f"--ray {address}: no cluster answers: {str(error).splitlines()[0]}") from None
-
-    def map(
-        self,
-        function: Callable[[Any, Item], Result],
-        shared: Any,
-        items: Sequence[Item],
-        progress: Callable[[str], None] = lambda line: None,
-    ) -> list[Result]:
-        ray = self._ray
-        handle = ray.put(shared)
-        count = min(int(ray.cluster_resources().get("CPU", 1)), len(items))
-        actors = [ray.remote(_Actor).options(num_cpus=1).remote(handle) for _ in range(count)]
-        waiting = {actors[k % count].run.remote(function, item): k for k, item in enumerate(items)}
-        results: dict[int, Result] = {}
-        try:
-            while waiting:
-                (done,), _ = ray.wait(list(waiting), num_returns=1)
-                number = waiting.pop(done)
-                try:
-                    results[number] = ray.get(done)
-                except ray.exceptions.RayTaskError as error:
-                    raise error.as_instanceof_cause() from None
-                progress(f"{len(results)} of {len(items)} done")
-        finally:
-            for actor in actors:
-                ray.kill(actor)
-        return [results[k] for k in range(len(items))]
-
-    def close(self) -> None:
-        """Leave the cluster; one that was started here ends."""
-        self._ray.shutdown()
-
-
-class _Actor:
-    """A worker of a cluster."""
-
-    def __init__(self, shared: Any) -> None:
-        self._shared = shared
-
-    def run(self, function: Callable[[Any, Item], Result], item: Item) -> Result:
-        return function(self._shared, item)

@@ -10,10 +10,11 @@ import numpy as np
 from scipy.special import stdtrit
 
 from mpc_controller.arrays import Array
+from mpc_controller.identification.bootstrap import Bootstrap
 from mpc_controller.identification.output_error import Optimum, OutputError
 
 _CONFIDENCE = 0.95
-_FEW_WINDOWS = 10  # fewer say too little about how windows differ
+FEW_WINDOWS = 10  # fewer say too little about how windows differ
 
 
 @final
@@ -34,10 +35,11 @@ class Covariance:
         prior = np.diag(1 / fit.scale**2)
         scale = fit.scale
         self._inverse = scale[:, None] * np.linalg.inv(scale[:, None] * (optimum.information + prior) * scale) * scale
+        self._from_prior = np.einsum("ij,j,ij->i", self._inverse, np.diag(prior), self._inverse)
         count = len(optimum.scores)
         candidates = [self._inverse]
         freedom = np.inf
-        if count >= _FEW_WINDOWS:
+        if count >= FEW_WINDOWS:
             lag = max(round(count ** (1 / 3)), 2 * (optimum.windows.overlap - 1))
             meat = _long_run(optimum.scores, [w.log for w in optimum.windows.windows], lag) * count / (count - 1) + prior
             candidates.append(self._inverse @ meat @ self._inverse)
@@ -54,13 +56,22 @@ class Covariance:
         self.matrix = _symmetric(self.correlation * np.outer(self.std, self.std))
         self.factor = float(stdtrit(freedom, (1 + _CONFIDENCE) / 2)) if np.isfinite(freedom) else 1.96
 
-    def resampled(self, estimates: Array) -> Covariance:
-        """The same with the spread of estimates (B, nθ) from windows drawn anew, which needs no assumption on residuals."""
+    def resampled(self, replicates: Bootstrap) -> Covariance:
+        """The same with the spread of estimates from windows drawn anew, and what the prior adds, which is never drawn anew."""
         result = copy.copy(self)
-        result.std = np.maximum(estimates.std(axis=0, ddof=1), 1e-300)
-        result.factor = float(stdtrit(len(estimates) - 1, (1 + _CONFIDENCE) / 2))
-        result.matrix = _symmetric(self.correlation * np.outer(result.std, result.std))
-        return result
+        result.std = np.sqrt(replicates.variance + self._from_prior)
+        result.factor = float(stdtrit(replicates.freedom, (1 + _CONFIDENCE) / 2))
+        return result._with_matrix()
+
+    def widened(self, std: Array) -> Covariance:
+        """The same where `std` (nθ,) is smaller, else with that."""
+        result = copy.copy(self)
+        result.std = np.maximum(self.std, std)
+        return result._with_matrix()
+
+    def _with_matrix(self) -> Covariance:
+        self.matrix = _symmetric(self.correlation * np.outer(self.std, self.std))
+        return self
 
     def _jackknife(self, optimum: Optimum) -> Array | None:
         logs = np.array([w.log for w in optimum.windows.windows])

@@ -12,6 +12,7 @@ from mpc_controller.identification.fit import Identification
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.identification.report import pictures, sections
+from mpc_controller.identification.report.cross_validation import cross_validation_section
 from mpc_controller.identification.report.page import page
 
 
@@ -39,6 +40,8 @@ def report(identification: Identification, logs: Sequence[Log]) -> str:
     """The page as text."""
     fit = identification.fit
     date = str(fit.parameters.provenance.get("date") or datetime.datetime.now().astimezone().isoformat(" ", "minutes"))
+    validated = [("cross-validation", "Cross-validation", cross_validation_section(identification))]
+    validated = validated if fit.cross_validation else []
     return page(
         f"Identification of {fit.structure.name}",
         fit.structure.description,
@@ -51,6 +54,7 @@ def report(identification: Identification, logs: Sequence[Log]) -> str:
                 "Prediction error over the horizon",
                 pictures.horizon_figure(identification) + sections.errors(identification),
             ),
+            *validated,
             ("prediction", "Measured against predicted", pictures.prediction_figures(identification)),
             ("residuals", "Residuals", pictures.residual_figures(identification)),
             ("information", "What the data see", pictures.information_figures(fit)),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mpc_controller.identification.fit import Estimated, Identification
+from mpc_controller.identification.report.cross_validation import ERROR_HEAD, ESTIMATE_HEAD, error_rows, estimate_rows
 from mpc_controller.identification.report.digits import shown, shown_change, shown_estimate
 from mpc_controller.identification.report.horizon_error import ErrorChange, LogErrors, log_errors, mean_errors
 from mpc_controller.identification.report.words import outcome
@@ -26,6 +27,7 @@ def format_identification(identification: Identification) -> str:
         _RULE,
         *_estimates(identification),
         *_errors(identification),
+        *_cross_validation(identification),
         *note_lines([*fit.notes, *identification.notes]),
         _RULE,
     ]
@@ -82,6 +84,14 @@ def _error_row(c: ErrorChange, open_loop: bool) -> tuple[str, ...]:
         *(shown(c.nominal_cumulated), "→", shown(c.fitted_cumulated), shown_change(c.nominal_cumulated, c.fitted_cumulated)),
         *(("", shown(c.nominal_open_loop), "→", shown(c.fitted_open_loop)) if open_loop else ()),
     )
+
+
+def _cross_validation(identification: Identification) -> list[str]:
+    errors, estimates = error_rows(identification), estimate_rows(identification)
+    if not errors:
+        return []
+    errors = [(_cut(name, _LONGEST_NAME), _cut(signal, _LONGEST_NAME), *rest) for name, signal, *rest in errors]
+    return ["", *aligned([ERROR_HEAD, *errors], left=(0, 1, 2)), "", *aligned([ESTIMATE_HEAD, *estimates], left=(0, 1))]
 
 
 def note_lines(notes: Sequence[str]) -> list[str]:
