@@ -42,7 +42,8 @@ def _marks_and_sleeps(folder: Path, item: int) -> None:
     time.sleep(_NEVER_S)
 
 
-@pytest.fixture(scope="module", params=["processes", "ray"])
+# Starting and ending a Ray takes half a minute: with the long tests.
+@pytest.fixture(scope="module", params=["processes", pytest.param("ray", marks=pytest.mark.slow)])
 def workers(request: pytest.FixtureRequest) -> Iterator[Workers]:
     if request.param == "processes":
         yield LocalWorkers(2)
@@ -111,6 +112,7 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
         RayWorkers("local")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:nowhere", "127.0.0.1:99999"])
 def test_a_cluster_that_is_not_there_is_named_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
