@@ -9,18 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mpc_controller.arrays import Array
+from mpc_controller.identification.identify import IdentifyOptions, output_error
 from mpc_controller.identification.model_structure import IdentificationError
-from mpc_controller.identification.output_error import OutputErrorOptions
+from mpc_controller.identification.output_error import OutputError, OutputErrorOptions
 from mpc_controller.identification.parallel import LocalWorkers, Workers
 from mpc_controller.identification.ray_workers import RayWorkers
 from mpc_controller.identification.repeated_fits import RepeatedFit
+from tests.identification.here import Here
 from tests.identification.machines import machine
+from tests.identification.pendulum import TRUTH, structure, swing
 from tests.launch.command import environment
 
 _NEVER_S = 1000.0  # longer than any test may take
@@ -72,6 +76,19 @@ def test_a_worker_that_dies_is_an_error_in_one_line(workers: Workers) -> None:
     with pytest.raises(IdentificationError, match=r"^a worker .* ended") as caught:
         workers.map(_dies, None, [3, 3])
     assert "\n" not in str(caught.value)
+
+
+def test_fits_are_the_same_everywhere(workers: Workers) -> None:
+    fit, logs = OutputError(structure(2.5 * TRUTH), delay=False), [swing(4.0, torque=3.0, seed=seed) for seed in range(2)]
+    once = IdentifyOptions(output_error=OutputErrorOptions(threads=1), compares_lengths=False)
+    options = replace(once, starts=3, bootstrap=10, cross_validates=True)
+    (here, _, _), (there, _, _) = (output_error(fit, logs, options, workers=some) for some in (Here(), workers))
+    assert here.notes == there.notes
+    assert here.estimated == there.estimated
+    assert "all 3 starts end at the same values" in here.notes
+    assert here.cross_validation is not None
+    assert there.cross_validation is not None
+    np.testing.assert_array_equal(here.cross_validation.estimates, there.cross_validation.estimates)
 
 
 @pytest.mark.parametrize(("sent", "to_all"), [(signal.SIGINT, True), (signal.SIGKILL, False)])

@@ -18,30 +18,18 @@ from mpc_controller.identification.log import Log, whole
 from mpc_controller.identification.model_structure import IdentificationError, ModelStructure
 from mpc_controller.identification.multi_start import first_guesses, multi_start
 from mpc_controller.identification.output_error import OutputError, OutputErrorOptions
-from mpc_controller.identification.parallel import LocalWorkers, Workers
+from mpc_controller.identification.parallel import Workers
 from mpc_controller.identification.report.report import report
 from mpc_controller.identification.report.terminal import WIDTH, format_identification
 from mpc_controller.identification.windows import Window
 from mpc_controller.model.dynamics import Dynamics
 from mpc_controller.model.manifold import Euclidean
 from mpc_controller.model.parameters import Parameter, Parameters
+from tests.identification.here import Here
 from tests.identification.machines import machine
 from tests.identification.pendulum import TRUTH, structure, swing
 
 _PLAIN = IdentifyOptions(output_error=OutputErrorOptions(threads=1), compares_lengths=False)
-
-
-class Here(Workers):
-    """In this process."""
-
-    def map(
-        self,
-        function: Callable[[Any, Any], Any],
-        shared: Any,
-        items: Sequence[Any],
-        progress: Callable[[str], None] = lambda line: None,
-    ) -> list[Any]:
-        return [function(shared, item) for item in items]
 
 
 class Vibration(Dynamics):
@@ -265,15 +253,3 @@ def test_one_log_cannot_be_cross_validated() -> None:
 def test_least_squares_alone_repeats_nothing(repeated: dict[str, Any]) -> None:
     with pytest.raises(IdentificationError, match="with least-squares there is none"):
         IdentifyOptions(method="least-squares", **repeated)
-
-
-def test_processes_give_what_this_process_gives() -> None:
-    fit, logs = OutputError(structure(2.5 * TRUTH), delay=False), [swing(4.0, torque=3.0, seed=seed) for seed in range(2)]
-    options = replace(_PLAIN, starts=3, bootstrap=10, cross_validates=True)
-    (here, _, _), (there, _, _) = (output_error(fit, logs, options, workers=workers) for workers in (Here(), LocalWorkers(2)))
-    assert here.notes == there.notes
-    assert here.estimated == there.estimated
-    assert "all 3 starts end at the same values" in here.notes
-    assert here.cross_validation is not None
-    assert there.cross_validation is not None
-    np.testing.assert_array_equal(here.cross_validation.estimates, there.cross_validation.estimates)
