@@ -25,8 +25,9 @@ test: install-dev compiler  ## the whole test suite
 test-long: install-dev compiler  ## the tests that `make test` leaves out: intervals over many seeds, whole flights
 	@$(BIN)/python -m pytest -m slow
 
-bench: install compiler $(VENV)/.crocoddyl  ## all solvers, and those of others, on the reference problems; half an hour
+bench: install compiler $(VENV)/.crocoddyl $(VENV)/.sysid  ## solvers, then identification, beside those of others; 45 minutes; DATA=FOLDER has recordings
 	@$(BIN)/mpc bench solvers --crocoddyl $(VENV)/crocoddyl/bin/python
+	@$(BIN)/mpc bench identification $(if $(DATA),--data $(DATA))
 
 lint: install-dev  ## style of the code
 	@$(BIN)/ruff check .
@@ -78,6 +79,13 @@ $(VENV)/.crocoddyl: $(VENV)/.runtime pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' \
 		> $(VENV)/crocoddyl/requirements.txt
 	@PYTHONUNBUFFERED=1 $(VENV)/crocoddyl/bin/python -m pip $(PIP_FLAGS) -r $(VENV)/crocoddyl/requirements.txt $(PROGRESS) && touch $@ || echo "Crocoddyl cannot be installed here."
+
+# Four small packages in pure Python (and YAML). Where they cannot be had, the rows of mujoco.sysid are left out.
+$(VENV)/.sysid: $(VENV)/.runtime pyproject.toml
+	@echo "Installing what mujoco.sysid needs, for comparison (once; about 1 MB) …"
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["sysid"], sep="\n")' \
+		> $(VENV)/sysid-requirements.txt
+	@$(PIP_INSTALL) -r $(VENV)/sysid-requirements.txt $(PROGRESS) && touch $@ || echo "They cannot be installed here."
 
 # Solvers are compiled on this machine; a compiler may have come or gone since the last run.
 compiler: install

@@ -9,7 +9,14 @@ import click
 from launch.options import json_option
 
 # launch.bench.pages.measurements.PARTS, which is slow to import.
-_PARTS = ("solvers", "convergence", "phases", "flops", "builds", "launches")
+_PARTS = ("solvers", "convergence", "phases", "flops", "builds", "launches", "identification")
+
+_data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Recordings: emps/DATA_EMPS.mat, free_swing_pendulums/Single….mat. [default: only what is simulated]",
+)
 
 
 @click.group()
@@ -50,6 +57,29 @@ def solvers(
 
 
 @bench.command()
+@_data_option
+@click.option("--quick", is_flag=True, help="A little of everything, to see that it runs. The figures mean little.")
+@json_option
+def identification(data: Path | None, quick: bool, json: str | None) -> int:
+    """Identify the same machines from the same data with `mpc identify` and with mujoco.sysid.
+
+    Estimates, stated intervals, times, errors of what was held out, spread over window lengths and coverage of the truth, all
+    on one core; then times against their targets. All of it takes about a quarter of an hour. The JSON is a list of rows.
+
+    \b
+      mpc bench identification --data ../shared/data --json identification.json
+    """
+    import os
+
+    # One core for everybody: libraries of linear algebra read this when they are loaded.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"
+    from launch.commands.bench_identification import IdentificationRequest, bench_identification
+
+    return bench_identification(IdentificationRequest(data, quick, json))
+
+
+@bench.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default="docs")
 @click.option(
     "--measure",
@@ -59,16 +89,18 @@ def solvers(
 )
 @click.option("--quick", is_flag=True, help="A few steps of everything, to see that it runs. The figures mean little.")
 @click.option("--crocoddyl", metavar="PYTHON", help="A Python that has Crocoddyl. [default: this one]")
-def pages(folder: Path, measure: tuple[str, ...], quick: bool, crocoddyl: str | None) -> int:
+@_data_option
+def pages(folder: Path, measure: tuple[str, ...], quick: bool, crocoddyl: str | None, data: Path | None) -> int:
     """Write the measured tables and pictures of the pages in FOLDER. [default: docs]
 
-    Tables stand between markers in solvers.md and performance.md; pictures go into FOLDER/pictures. Measurements are kept as
-    JSON in FOLDER/measured. To measure all of it takes about an hour and a half, on a machine that does nothing else.
+    Tables stand between markers in solvers.md, performance.md and identification.md; pictures go into FOLDER/pictures.
+    Measurements are kept as JSON in FOLDER/measured. To measure all of it takes about two hours, on a machine that does nothing
+    else.
 
     \b
       mpc bench pages
-      mpc bench pages --measure all --crocoddyl .venv/crocoddyl/bin/python
+      mpc bench pages --measure all --crocoddyl .venv/crocoddyl/bin/python --data ../shared/data
     """
     from launch.commands.pages import PagesRequest, write_pages
 
-    return write_pages(PagesRequest(folder, measure, quick, crocoddyl))
+    return write_pages(PagesRequest(folder, measure, quick, crocoddyl, data))

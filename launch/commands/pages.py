@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from typing import final
 
 from launch.bench.convergence import HESSIANS, STEPS, convergence_rows, iterating_solvers
 from launch.bench.launches import launch_rows
+from launch.bench.pages import identification_tables
 from launch.bench.pages.convergence_figures import draw_options, draw_solvers
 from launch.bench.pages.markers import MarkerError, filled
 from launch.bench.pages.measurements import PARTS, Measurement, Measurements
@@ -25,18 +29,20 @@ from launch.commands.bench import FULL_EFFORT, QUICK_EFFORT, SolversRequest, ben
 from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
 
-_PAGES = ("solvers.md", "performance.md")
+_PAGES = ("solvers.md", "performance.md", "identification.md")
+_ROOT = Path(__file__).parents[2]
 
 
 @final
 @dataclass(frozen=True)
 class PagesRequest:
-    """The options of `mpc bench pages`: what to measure anew before the pages in `folder` are written."""
+    """The options of `mpc bench pages`: what to measure anew before the pages in `folder` are written. data: recordings."""
 
     folder: Path
     measure: tuple[str, ...]
     is_quick: bool
     crocoddyl: str | None
+    data: Path | None = None
 
 
 def write_pages(request: PagesRequest) -> ExitCode:
@@ -77,6 +83,11 @@ def measured_tables(measurements: Measurements) -> Mapping[str, Callable[[], str
         "phases": lambda: phase_table(rows("phases"), rows("flops")),
         "compilers": lambda: compiler_table(rows("builds")),
         "builds": lambda: build_table(rows("solvers")),
+        "identification-spread": lambda: identification_tables.spread_table(rows("identification")),
+        "identification-errors": lambda: identification_tables.error_table(rows("identification")),
+        "identification-coverage": lambda: identification_tables.coverage_table(rows("identification")),
+        "identification-speed": lambda: identification_tables.speed_table(rows("identification")),
+        "identification-rates": lambda: identification_tables.rate_table(rows("identification")),
         **{f"machine-{part}": partial(lambda part: f"Measured on {measurements.machine(part)}.", part) for part in PARTS},
     }
 
@@ -103,6 +114,8 @@ def _measured(part: str, request: PagesRequest, terminal: Terminal) -> Sequence[
             return phase_rows(cases, QUICK_EFFORT if quick else FULL_EFFORT, terminal.show)
         case "launches":
             return launch_rows(terminal.show, is_quick=quick)
+        case "identification":
+            return _identified(request)
     return _benched(part, request)
 
 
@@ -121,5 +134,18 @@ def _benched(part: str, request: PagesRequest) -> Sequence[Measurement]:
                 json=str(path),
             )
         )
+        rows: list[Measurement] = json.loads(path.read_text(encoding="utf-8"))
+    return rows
+
+
+def _identified(request: PagesRequest) -> Sequence[Measurement]:
+    """What `mpc bench identification` writes, in a process whose linear algebra keeps to one core from its start on."""
+    with tempfile.TemporaryDirectory(prefix="mpc-pages-") as folder:
+        path = Path(folder) / "rows.json"
+        command = [sys.executable, "-P", "-m", "launch.cli", "bench", "identification", "--json", str(path)]
+        command += ["--quick"] * request.is_quick + ([] if request.data is None else ["--data", str(request.data.resolve())])
+        search = os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])
+        if subprocess.run(command, env=os.environ | {"PYTHONPATH": search}).returncode != 0:
+            raise CommandError("`mpc bench identification` failed; nothing was stored", ExitCode.RUN_FAILED)
         rows: list[Measurement] = json.loads(path.read_text(encoding="utf-8"))
     return rows

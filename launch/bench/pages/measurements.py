@@ -15,7 +15,7 @@ from mpc_controller.native.build import architecture
 from mpc_controller.native.compiler import find_compiler
 
 Measurement = Mapping[str, Any]
-PARTS = ("solvers", "convergence", "phases", "flops", "builds", "launches")
+PARTS = ("solvers", "convergence", "phases", "flops", "builds", "launches", "identification")
 # Of a row, what says where things lie on the machine that measured it.
 _OF_THE_MACHINE = ("command",)
 
