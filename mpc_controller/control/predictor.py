@@ -10,7 +10,7 @@ import casadi as ca
 from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import DifferentiatedDynamics, DisturbedDynamics
 from mpc_controller.model.integrators import Integrator
-from mpc_controller.model.manifold import Manifold
+from mpc_controller.model.tangent_maps import normalized, tangent_maps
 from mpc_controller.native.function import NativeFunction
 
 
@@ -101,25 +101,6 @@ def _tangent_step(
     """x⁺ and A, B, E by the chain rule: A = ∂(y ⊟ x⁺)/∂y · ∂F/∂x · ∂(x ⊞ δ)/∂δ."""
     raw, F_x, F_us = integrator.linearize(pushed, x, ca.vertcat(u, *(p[place] for place in pushed.places)), p, dt)
     F_u, F_s = F_us[:, : pushed.held], F_us[:, pushed.held :]
-    lift, lower = _tangent_maps(pushed.manifold)
+    lift, lower = tangent_maps(pushed.manifold)
     into = lower(raw)
-    return _normalized(pushed.manifold, raw), into @ F_x @ lift(x), into @ F_u, into @ F_s
-
-
-def _tangent_maps(manifold: Manifold) -> tuple[ca.Function, ca.Function]:
-    """x ↦ ∂(x ⊞ δ)/∂δ at δ = 0 (nx, ndx), and x ↦ ∂(y ⊟ x)/∂y at y = x (ndx, nx)."""
-    x, y, delta = ca.SX.sym("x", manifold.nx), ca.SX.sym("y", manifold.nx), ca.SX.sym("delta", manifold.ndx)
-    plus = ca.Function("plus", [x, delta], [ca.jacobian(manifold.plus(x, delta), delta)])
-    minus = ca.Function("minus", [y, x], [ca.jacobian(manifold.minus(y, x), y)])
-    return (
-        ca.Function("lift", [x], [plus(x, ca.SX.zeros(manifold.ndx))]),
-        ca.Function("lower", [x], [minus(x, x)]),
-    )
-
-
-def _normalized(manifold: Manifold, x: ca.SX) -> ca.SX:
-    result = ca.SX(x)
-    for start in manifold.quaternions:
-        block = slice(start, start + 4)
-        result[block] = x[block] / ca.norm_2(x[block])
-    return result
+    return normalized(pushed.manifold, raw), into @ F_x @ lift(x), into @ F_u, into @ F_s

@@ -9,8 +9,9 @@ from typing import final
 import casadi as ca
 
 from mpc_controller.identification.model_structure import ModelStructure
-from mpc_controller.model.dynamics import DifferentiatedDynamics, Dynamics, linearized
+from mpc_controller.model.dynamics import DifferentiatedDynamics, linearized
 from mpc_controller.model.parameters import Parameter
+from mpc_controller.model.tangent_maps import normalized, tangent_maps
 
 DELAY = "control_delay"
 
@@ -114,15 +115,15 @@ def fit_functions(unknowns: Unknowns) -> list[ca.Function]:
     count = len(unknowns.parameters)
     forced = _Forced(unknowns)
     raw, F_x, F_v = s.integrator.linearize(forced, x, ca.vertcat(u, theta[:count]), held, dt)
-    lift, lower = _tangent_maps(d)
+    lift, lower = tangent_maps(manifold)
     into = lower(raw)
     p = model_parameters(unknowns, theta, held)
     delay = [d.xdot(raw, u, p) * slope] if unknowns.delay else []  # of the exact flow, which RK4 is to order 4
     nuisances = ca.SX(d.nx, len(unknowns.biases) + len(unknowns.lags))
     F_theta = ca.horzcat(F_v[:, d.nu :], *delay, nuisances)
     inputs = [x, u, theta, held, dt, slope]
-    value = _normalized(d, s.integrator.step(d, x, u, p, dt))
-    step = [_normalized(d, raw), into @ F_x @ lift(x), into @ F_theta]
+    value = normalized(manifold, s.integrator.step(d, x, u, p, dt))
+    step = [normalized(manifold, raw), into @ F_x @ lift(x), into @ F_theta]
     seen = [x, y, u, theta, held]
     residual = _residual(unknowns, *seen)
     delta = ca.SX.sym("delta", manifold.ndx)
@@ -154,21 +155,3 @@ def _residual(unknowns: Unknowns, x: ca.SX, y: ca.SX, u: ca.SX, theta: ca.SX, he
     for column, index in enumerate(s.measured_indices):
         seen[index] = y[column]
     return ca.vertcat(*(manifold.minus(seen, shown)[i] for i in s.tangent_indices))
-
-
-def _tangent_maps(dynamics: Dynamics) -> tuple[ca.Function, ca.Function]:
-    """x ↦ ∂(x ⊞ δ)/∂δ at δ = 0 (nx, ndx), and x ↦ ∂(y ⊟ x)/∂y at y = x (ndx, nx)."""
-    manifold = dynamics.manifold
-    x, y, delta = ca.SX.sym("x", manifold.nx), ca.SX.sym("y", manifold.nx), ca.SX.sym("delta", manifold.ndx)
-    plus = ca.Function("plus", [x, delta], [ca.jacobian(manifold.plus(x, delta), delta)])
-    minus = ca.Function("minus", [y, x], [ca.jacobian(manifold.minus(y, x), y)])
-    lift = ca.Function("lift", [x], [ca.sparsify(plus(x, ca.SX.zeros(manifold.ndx)))])
-    return lift, ca.Function("lower", [x], [ca.sparsify(minus(x, x))])
-
-
-def _normalized(dynamics: Dynamics, x: ca.SX) -> ca.SX:
-    result = ca.SX(x)
-    for start in dynamics.manifold.quaternions:
-        block = slice(start, start + 4)
-        result[block] = x[block] / ca.norm_2(x[block])
-    return result
