@@ -14,6 +14,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import DisturbedDynamics, Dynamics
 from mpc_controller.model.parameters import Parameters
+from mpc_controller.model.residual.port import ResidualPort
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ class Robot:
     quadrotor on the ground must not spin its rotors because its battery was plugged in. `mjcf_adapter` is None where
     x = (qpos, qvel, act) of the MJCF. `mjcf_changes(p)` says where the parameters are in the MJCF (None: nobody said yet).
     Commands act `control_delay_s` later than they are sent; an identified number.
-    `excitation` makes how it may be moved to identify it (None: nobody said yet).
+    `excitation` makes how it may be moved to identify it, `residual_port` says where a learned correction enters (None: nobody
+    said yet).
     """
 
     name: str
@@ -152,6 +154,7 @@ class Robot:
     mjcf_changes: Callable[[Parameters], ModelChanges] | None = None
     control_delay_s: float = 0.0
     excitation: Callable[[], Excitation] | None = None
+    residual_port: ResidualPort | None = None
 
     @cached_property
     def model_hash(self) -> str:

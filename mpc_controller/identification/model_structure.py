@@ -12,6 +12,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import Dynamics
 from mpc_controller.model.integrators import Integrator, RungeKutta4
+from mpc_controller.model.residual.port import ResidualPort
 from mpc_controller.robot import Robot
 
 _AXES = ("_w", "_x", "_y", "_z")
@@ -48,7 +49,8 @@ class ModelStructure:
     sensor may have a constant offset. lagged: measured states whose sensor may be later than the others'. measured_starts: let
     windows start at what was measured instead of at fitted states, for a model that shall predict from there better than it
     explains; its parameters then make up for noise, too. controls_held: logged controls are commands, constant from one sample
-    to the next; False where they are samples of a signal that goes on between them, such as a measured force.
+    to the next; False where they are samples of a signal that goes on between them, such as a measured force. residual_port:
+    where a learned correction enters, if it may.
     """
 
     name: str
@@ -64,6 +66,7 @@ class ModelStructure:
     integrator: Integrator = field(default_factory=RungeKutta4)
     measured_starts: bool = False
     controls_held: bool = True
+    residual_port: ResidualPort | None = None
 
     def __post_init__(self) -> None:
         d = self.dynamics
@@ -159,4 +162,5 @@ def structure_of(robot: Robot) -> ModelStructure:
         horizon_s=float(task.problem.times[-1]),
         delay_limit_s=0.05,
         integrator=task.problem.integrator,
+        residual_port=robot.residual_port,
     )

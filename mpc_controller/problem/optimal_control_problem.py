@@ -16,6 +16,7 @@ from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import Dynamics
 from mpc_controller.model.integrators import Integrator, has_foreign_linearization
 from mpc_controller.model.parameters import Parameter, Parameters
+from mpc_controller.model.residual.fused import FusedTerm
 from mpc_controller.problem.constraint import Constraint
 from mpc_controller.problem.cost import Cost, LeastSquares, ProblemError, cost_expression
 from mpc_controller.problem.reachability import influence_of_controls, steerable_rows
@@ -31,7 +32,8 @@ class OptimalControlProblem:
 
     with `path_costs` l_j, `terminal_costs` m_j, `path_constraints` (which hold at N too where they involve states alone)
     and `terminal_constraints` (at N alone). `grid` holds dt_k [s], N of them. `reference_names` names the entries of the
-    reference r_k (nr,) that costs and constraints see; it changes with every call of a solver, as `parameters` may.
+    reference r_k (nr,) that costs and constraints see; it changes with every call of a solver, as `parameters` may. With a
+    `residual` F is the fused step (model/residual/fused.py), whose weights a solver is given at run time.
     """
 
     name: str
@@ -44,6 +46,7 @@ class OptimalControlProblem:
     terminal_constraints: tuple[Constraint, ...] = ()
     reference_names: tuple[str, ...] = ()
     extra_parameters: Parameters = field(default_factory=Parameters)
+    residual: FusedTerm | None = None
 
     def __post_init__(self) -> None:
         if not self.grid or any(not (dt > 0 and math.isfinite(dt)) for dt in self.grid):

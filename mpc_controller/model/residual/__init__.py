@@ -1,0 +1,1 @@
+"""Learned corrections of a physics model, and how the two are one."""
