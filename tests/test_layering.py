@@ -16,7 +16,14 @@ MODULES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py
 # Where a package of ours has a counterpart on the simulator's or the compiler's side, one folder alone may know it.
 ONLY_IN = {
     "mujoco": ("sim/", "launch/bench/peers/"),
-    "click": ("launch/cli.py", "launch/bench_cli.py", "launch/options.py"),
+    "click": (
+        "launch/cli.py",
+        "launch/running_cli.py",
+        "launch/recording_cli.py",
+        "launch/identification_cli.py",
+        "launch/bench_cli.py",
+        "launch/options.py",
+    ),
     "ctypes": (
         "mpc_controller/native/",
         "mpc_controller/solvers/",
