@@ -7,6 +7,7 @@ from typing import final
 
 import casadi as ca
 
+from mpc_controller.model.tangent_maps import normalized
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.problem.stage import Stage
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
@@ -103,7 +104,8 @@ class TranscribedStage:
         cost = dt * ca.sum1(ca.vertcat(*terms))
         entries = {symbol.element_hash(): i for i, symbol in enumerate(ca.vertsplit(ca.vertcat(X, U)))}
         values = self._placed(problem, rows, start[0], nodes if free else start, p, entries)
-        X_next = ca.vertcat(normalized(problem, following), controls[-1] if self.shares_controls else ca.SX(0, 1))
+        x_next = normalized(problem.dynamics.manifold, following)
+        X_next = ca.vertcat(x_next, controls[-1] if self.shares_controls else ca.SX(0, 1))
         outputs = [X_next, G, cost, ca.vertcat(ca.SX(0, 1), *values)]
         self.function = ca.Function("interval", [X, U, w, p, r, r_next, dt], ca.cse([ca.densify(o) for o in outputs]))
 
@@ -160,15 +162,6 @@ class TranscribedTerminal:
         )
         outputs = [total_cost(problem, problem.terminal_costs, stage, p), ca.vertcat(ca.SX(0, 1), *values)]
         self.function = ca.Function("terminal", [X, p, r], ca.cse([ca.densify(o) for o in outputs]))
-
-
-def normalized(problem: OptimalControlProblem, x: ca.SX) -> ca.SX:
-    """The state with its quaternions scaled to unit length, as an expression."""
-    x = ca.SX(x)
-    for start in problem.dynamics.manifold.quaternions:
-        block = x[start : start + 4]
-        x[start : start + 4] = block / ca.norm_2(block)
-    return x
 
 
 def _value(row: Row, stage: Stage) -> ca.SX:
