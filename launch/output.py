@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from launch.errors import CommandError, ExitCode
+from mpc_controller.whole_file import objection
 
 TO_STDOUT = "-"
 
@@ -50,6 +51,12 @@ def check_json_path(json_path: str | None) -> None:
         raise CommandError(
             f"--json {json_path}: cannot be written; give a file in an existing folder, or -", ExitCode.BAD_INPUT
         )
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Refuse before the work what could not be written after it. Raises CommandError."""
+    if reason := objection(path, force):
+        raise CommandError(reason, ExitCode.BAD_INPUT)
 
 
 def _plain(value: Any) -> Any:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, final
 
 from launch.child import READY
-from launch.errors import CommandError, ExitCode
+from launch.errors import ExitCode
 from launch.live_line import Terminal
-from launch.output import TO_STDOUT, check_json_path, speaker, write_json
+from launch.output import TO_STDOUT, check_free, check_json_path, speaker, write_json
 from launch.selection import bus_of, robot_with, task_of
 from launch.signals import StopSignals
 from mpc_controller.bus.messages import Event, Observation, ParameterUpdate
@@ -50,7 +50,8 @@ class AdaptRequest:
 def adapt(request: AdaptRequest) -> ExitCode:
     """Learn until told to stop, or for the duration; then say and save what was learned."""
     check_json_path(request.json)
-    _check_output(request)
+    if request.output is not None:
+        check_free(request.output, request.force)
     say = speaker(request.json)
     robot = robot_with(request.robot, request.parameters, request.plant_rate_hz)
     address, endpoints = bus_of(robot.name, request.endpoint)
@@ -69,17 +70,6 @@ def adapt(request: AdaptRequest) -> ExitCode:
         say(f"parameters: {request.output}")
     write_json(request.json, _as_dict(summary, request))
     return ExitCode.OK
-
-
-def _check_output(request: AdaptRequest) -> None:
-    """Refuse a file that could not be written, before a run instead of after it. Raises CommandError."""
-    path = request.output
-    if path is None:
-        return
-    if path.exists() and not request.force:
-        raise CommandError(f"--output {path} exists; give another path, or --force to replace it", ExitCode.BAD_INPUT)
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise CommandError(f"--output {path} cannot be written; give a file in an existing folder", ExitCode.BAD_INPUT)
 
 
 def _shower(json_path: str | None) -> Callable[[str, bool], None]:

@@ -11,13 +11,13 @@ from launch.commands.record import recording_path
 from launch.errors import CommandError, ExitCode
 from launch.excitation_run import run_excitation
 from launch.live_line import Terminal
-from launch.output import TO_STDOUT, check_json_path, write_json
+from launch.output import TO_STDOUT, check_free, check_json_path, write_json
 from launch.selection import bus_of, robot_with
 from launch.signals import StopSignals
 from mpc_controller.analysis.figure import FORMATS
 from mpc_controller.identification.excitation.design import Design, DesignOptions, design
 from mpc_controller.identification.excitation.experiment import Experiment, excitation_of, excitation_task
-from mpc_controller.identification.excitation.experiment_file import load_experiment, refuse_existing, save_experiment
+from mpc_controller.identification.excitation.experiment_file import load_experiment, save_experiment
 from mpc_controller.identification.excitation.outlook import format_outlook, outlook_of, summary_of
 from mpc_controller.identification.excitation.picture import draw_outlook
 from mpc_controller.robot import Robot
@@ -55,8 +55,8 @@ def excite(request: ExciteRequest) -> ExitCode:
     if picture.suffix.lower() not in FORMATS:
         raise CommandError(f"--picture {picture}: give a name that ends in {', '.join(FORMATS)}", ExitCode.BAD_INPUT)
     if request.given is None:
-        refuse_existing(path, request.force)
-        refuse_existing(picture, request.force)
+        check_free(path, request.force)
+        check_free(picture, request.force)
     terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
     summary: dict[str, object] = {"robot": robot.name, "file": path}
     if request.given is None:
@@ -109,7 +109,8 @@ def _flown(request: ExciteRequest, robot: Robot, experiment: Experiment, path: P
     """The recording; None when it was stopped before there was one."""
     address, _ = bus_of(robot.name, request.endpoint)
     recording = request.record or recording_path(Path("runs"), f"{robot.name}-excitation")
-    refuse_existing(recording, request.force) if request.record else None
+    if request.record is not None:
+        check_free(recording, request.force)
     arguments = ["--excitation", str(path), "--priority", str(request.priority)]
     if request.parameters is not None:
         arguments += ["--parameters", str(request.parameters)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import final
 
 from launch.errors import CommandError, ExitCode
+from launch.output import check_free
 from mpc_controller.control.command_delay import control_delay_of
 from mpc_controller.identification.export.changes import ModelChanges
 from mpc_controller.identification.export.inertial_changes import is_inertial, table_changes
@@ -67,14 +68,6 @@ def _targets(request: ExportRequest, robot: Robot) -> list[tuple[Path, Path]]:
     for _, path in targets:
         check_free(path, request.force)
     return targets
-
-
-def check_free(path: Path, force: bool) -> None:
-    """Refuse before the work what could not be written after it. Raises CommandError."""
-    if path.exists() and not force:
-        raise CommandError(f"{path} exists; give another name, or --force to replace it", ExitCode.BAD_INPUT)
-    if not path.parent.is_dir():
-        raise CommandError(f"{path}: no folder {path.parent}; create it first", ExitCode.BAD_INPUT)
 
 
 def _changes(parameters: Path, robot: Robot, source: Path) -> ModelChanges:

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from launch.commands.export import check_free
 from launch.commands.identify_inertial import identify_bodies, inertial_output
 from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
-from launch.output import TO_STDOUT, check_json_path, write_json
+from launch.output import TO_STDOUT, check_free, check_json_path, write_json
 from mpc_controller.identification.export.mjcf import export_robot
 from mpc_controller.identification.fit import Identification, Standing
 from mpc_controller.identification.identify import IdentifyOptions, identify
@@ -73,7 +72,8 @@ def identify_machine(request: IdentifyRequest) -> ExitCode:
     parts = machine_parts(request.robot)
     places = [_Place.of(part, output, page) for part in parts or ("",)]
     for place in places:
-        _check_free(place.output, place.page, request.force)
+        check_free(place.output, request.force)
+        check_free(place.page, request.force)
     if request.export is not None:
         if request.robot in MACHINES:
             names = ", ".join(ROBOTS)
@@ -266,14 +266,3 @@ def _read(name: str, structure: ModelStructure, mapping: LogMapping | None, keep
 def _mapping(request: IdentifyRequest, structure: ModelStructure) -> LogMapping | None:
     path = request.mapping or log_mapping(request.robot)
     return None if path is None else read_mapping(path, structure)
-
-
-def _check_free(output: Path, page: Path, force: bool) -> None:
-    """Refuse before the work what could not be written after it. Raises CommandError."""
-    for path in (output, page):
-        if path.exists() and not force:
-            raise CommandError(
-                f"{path} exists; give another --output or --report, or --force to replace it", ExitCode.BAD_INPUT
-            )
-        if not path.parent.is_dir():
-            raise CommandError(f"{path}: no folder {path.parent}; create it first", ExitCode.BAD_INPUT)

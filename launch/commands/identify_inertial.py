@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from launch.commands.export import check_free
 from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
+from launch.output import check_free
 from mpc_controller.identification.export.inertial_changes import inertial_changes
 from mpc_controller.identification.export.mjcf import export_mjcf
 from mpc_controller.identification.fit import Estimated

@@ -16,9 +16,7 @@ matrix = [[1e-8, 0.0], [0.0, 1e-4]]
 from __future__ import annotations
 
 import math
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +27,7 @@ import tomlkit
 
 from mpc_controller.arrays import Array
 from mpc_controller.model.parameters import Parameter, ParameterError, Parameters
+from mpc_controller.whole_file import objection, write_whole
 
 _RESERVED = ("provenance", "covariance")
 _NUMBERS = ("value", "lower", "upper", "std")
@@ -62,21 +61,9 @@ def save_parameters(parameters: Parameters, path: Path, force: bool = False) -> 
 
     The file appears whole or not at all. An existing one is replaced only with `force`; else ParameterError.
     """
-    if path.exists() and not force:
-        raise ParameterError(f"{path} exists; give another path, or force to replace it")
-    if not path.parent.is_dir():
-        raise ParameterError(f"{path}: no folder {path.parent}; create it first")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(_document(parameters))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    if reason := objection(path, force):
+        raise ParameterError(reason)
+    write_whole(path, _document(parameters))
 
 
 class _Source:

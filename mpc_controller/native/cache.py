@@ -9,9 +9,10 @@ import hashlib
 import os
 import platform
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from mpc_controller.whole_file import write_whole
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -65,14 +66,7 @@ def load_library(path: Path) -> ctypes.CDLL | None:
 def store_library(linked: Path, path: Path) -> None:
     """Put the linker's output into the cache in one step: others see all of it or nothing."""
     body = linked.read_bytes()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(body + hashlib.sha256(body).digest())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_whole(path, body + hashlib.sha256(body).digest())
 
 
 @contextlib.contextmanager

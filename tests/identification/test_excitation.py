@@ -89,7 +89,7 @@ def test_an_experiment_is_never_written_over_another_one_unasked(tmp_path: Path)
     assert path.read_text() == "mine"
     save_experiment(experiment, load("cartpole"), path, {}, force=True)
     assert load_experiment(path, load("cartpole")) == experiment
-    with pytest.raises(IdentificationError, match="there is no folder"):
+    with pytest.raises(IdentificationError, match="no folder"):
         save_experiment(experiment, load("cartpole"), tmp_path / "no" / "e.toml", {})
 
 

@@ -235,7 +235,7 @@ def test_the_identified_arm_comes_back_from_urdf(tmp_path: Path) -> None:
 def test_files_are_not_replaced_unless_forced_and_never_half_written(tmp_path: Path) -> None:
     target = tmp_path / "arm.xml"
     target.write_text("mine")
-    with pytest.raises(IdentificationError, match="exists; give another path"):
+    with pytest.raises(IdentificationError, match="exists; give another name"):
         export_mjcf(MJCF, target, ModelChanges())
     assert target.read_text() == "mine"
     with pytest.raises(IdentificationError, match="no <body> named 'link9'; there are link1, link2"):

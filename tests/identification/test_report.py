@@ -282,7 +282,7 @@ def test_a_report_that_fails_half_way_leaves_what_was_there(tmp_path, monkeypatc
 
 def test_a_report_goes_to_a_file_in_a_folder_that_exists(tmp_path):
     identification, logs = decays_example(seconds=2.0)
-    with pytest.raises(IdentificationError, match="there is no folder"):
+    with pytest.raises(IdentificationError, match="no folder"):
         write_report(identification, logs, tmp_path / "missing" / "report.html", force=False)
     with pytest.raises(IdentificationError, match="is a folder"):
         write_report(identification, logs, tmp_path, force=True)

@@ -74,7 +74,7 @@ def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path) -> None:
     assert saved.provenance["learned"] == ["mass"]
     refused = run("adapt", *where, "--output", "learned.toml", cwd=tmp_path)
     assert refused.returncode == 2
-    assert refused.stderr == "error: --output learned.toml exists; give another path, or --force to replace it\n"
+    assert refused.stderr == "error: learned.toml exists; give another name, or --force to replace it\n"
 
 
 def test_a_parameter_that_the_robot_has_not_is_refused_with_those_that_it_has(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_designed_experiment_is_written_with_its_picture_and_never_over_anothe
     load_experiment(tmp_path / "e.toml", load_robot("cartpole"))
     again = run(*options, cwd=tmp_path)
     assert again.returncode == ExitCode.BAD_INPUT
-    assert again.stderr == "error: e.toml exists; give another name, or --force to write over it\n"
+    assert again.stderr == "error: e.toml exists; give another name, or --force to replace it\n"
     assert (tmp_path / "e.toml").read_text() == before
 
 
@@ -76,7 +76,7 @@ def test_no_plant_is_an_error_of_the_surroundings(tmp_path: Path):
     ("arguments", "message"),
     [
         (("excite", "cartpol"), "did you mean 'cartpole'"),
-        (("excite", "cartpole", "--output", "no/e.toml"), "there is no folder no"),
+        (("excite", "cartpole", "--output", "no/e.toml"), "no folder no"),
         (("excite", "cartpole", "--picture", "e.doc"), "give a name that ends in"),
         (("control", "car", "--excitation", "given.toml"), "given.toml: the channels must be y"),
         (("control", "cartpole", "--task", "balance", "--excitation", "given.toml"), "are made from the task 'swing-up'"),

@@ -23,8 +23,6 @@ heights = [0.1, -0.1]           # unit
 
 from __future__ import annotations
 
-import os
-import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +32,7 @@ from mpc_controller.identification.excitation.experiment import Experiment, chec
 from mpc_controller.identification.excitation.signal import Doublets, Multisine, Shape
 from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.robot import Channel, Robot
+from mpc_controller.whole_file import objection, write_whole
 
 _KEYS = {
     "multisine": ("blend_s", "frequencies", "sines", "cosines"),
@@ -47,23 +46,9 @@ def save_experiment(experiment: Experiment, robot: Robot, path: Path, notes: Map
     lines += [f'robot = "{experiment.robot}"', f"duration_s = {experiment.signal_s!r}"]
     for channel, shape in zip(excitation_of(robot).channels, experiment.shapes, strict=True):
         lines += ["", "[[channel]]", f'name = "{channel.name}"', f'unit = "{channel.unit}"', *_shape_lines(shape)]
-    refuse_existing(path, force)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def refuse_existing(path: Path, force: bool) -> None:
-    """Raise IdentificationError for a file that is there, or a folder that is not."""
-    if path.exists() and not force:
-        raise IdentificationError(f"{path} exists; give another name, or --force to write over it")
-    if not path.parent.is_dir():
-        raise IdentificationError(f"{path}: there is no folder {path.parent}")
+    if reason := objection(path, force):
+        raise IdentificationError(reason)
+    write_whole(path, "\n".join(lines) + "\n")
 
 
 def load_experiment(path: Path, robot: Robot) -> Experiment:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mpc_controller.identification.export.changes import BodyInertia, ModelChanges
-from mpc_controller.identification.export.xml_text import Element, XmlText, numbers, write_whole
+from mpc_controller.identification.export.xml_text import Element, XmlText, numbers, write_xml
 from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.model.parameters import Parameters
 from mpc_controller.robot import Robot
@@ -42,7 +42,7 @@ def export_mjcf(source: Path, destination: Path, changes: ModelChanges, force: b
     for (tag, name), attributes in changes.elements.items():
         text.set(text.named(tag, name), {key: numbers(values) for key, values in attributes.items()})
     _set_numbers(text, changes)
-    write_whole(text.changed(), destination, force)
+    write_xml(text, destination, force)
 
 
 def export_robot(robot: Robot, parameters: Parameters, destination: Path, force: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpc_controller.identification.export.changes import BodyInertia, JointChange, ModelChanges
-from mpc_controller.identification.export.xml_text import Element, XmlText, numbers, write_whole
+from mpc_controller.identification.export.xml_text import Element, XmlText, numbers, write_xml
 from mpc_controller.identification.model_structure import IdentificationError
 
 
@@ -23,7 +23,7 @@ def export_urdf(source: Path, destination: Path, changes: ModelChanges, force: b
         _set_inertia(text, text.named("link", name), body)
     for name, joint in changes.joints.items():
         _set_joint(text, text.named("joint", name), joint, name)
-    write_whole(text.changed(), destination, force)
+    write_xml(text, destination, force)
 
 
 def _set_inertia(text: XmlText, link: Element, body: BodyInertia) -> None:

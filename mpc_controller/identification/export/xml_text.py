@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import xml.parsers.expat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import final
 
 from mpc_controller.identification.model_structure import IdentificationError
+from mpc_controller.whole_file import objection, write_whole
 
 _INDENT = "  "
 
@@ -100,23 +99,11 @@ def numbers(values: Sequence[float]) -> str:
     return " ".join(repr(float(value)) for value in values)
 
 
-def write_whole(text: str, destination: Path, force: bool) -> None:
-    """The file appears whole or not at all; an existing one is replaced only with `force`."""
-    if destination.exists() and not force:
-        raise IdentificationError(f"{destination} exists; give another path, or force to replace it")
-    if not destination.parent.is_dir():
-        raise IdentificationError(f"{destination}: no folder {destination.parent}; create it first")
-    handle, temporary = tempfile.mkstemp(dir=destination.parent, prefix=f".{destination.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(destination)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def write_xml(text: XmlText, destination: Path, force: bool) -> None:
+    """With its changes, whole or not at all; an existing file is replaced only with `force`."""
+    if reason := objection(destination, force):
+        raise IdentificationError(reason)
+    write_whole(destination, text.changed())
 
 
 def _elements(data: bytes) -> list[Element]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.identification.report import pictures, sections
 from mpc_controller.identification.report.cross_validation import cross_validation_section
 from mpc_controller.identification.report.page import page
+from mpc_controller.whole_file import objection, write_whole
 
 
 def write_report(identification: Identification, logs: Sequence[Log], path: Path, force: bool) -> None:
@@ -24,16 +23,8 @@ def write_report(identification: Identification, logs: Sequence[Log], path: Path
     """
     _check_free(path, force)
     content = report(identification, logs)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(content)
-        _check_free(path, force)  # drawing takes seconds, in which others may write
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    _check_free(path, force)  # drawing takes seconds, in which others may write
+    write_whole(path, content)
 
 
 def report(identification: Identification, logs: Sequence[Log]) -> str:
@@ -64,9 +55,5 @@ def report(identification: Identification, logs: Sequence[Log]) -> str:
 
 
 def _check_free(path: Path, force: bool) -> None:
-    if not path.parent.is_dir():
-        raise IdentificationError(f"{path}: there is no folder '{path.parent}'; name one that exists")
-    if path.is_dir():
-        raise IdentificationError(f"{path} is a folder; name a file for the report, such as {path / 'report.html'}")
-    if path.exists() and not force:
-        raise IdentificationError(f"{path} exists; name another file, or overwrite it with --force")
+    if reason := objection(path, force):
+        raise IdentificationError(reason)
