@@ -72,7 +72,12 @@ def adapt(
 @click.option("--hold-out", type=SHARE, default=0.0, metavar="SHARE", help="Keep this last part of every log for validation.")
 @click.option("--method", type=click.Choice(_METHODS), default="auto", show_default=True, help="How to fit.")
 @click.option("--mapping", type=INPUT_FILE, metavar="FILE", help="Columns of the signals. [default: the machine's own]")
-@click.option("--keep", multiple=True, metavar="CONDITION", help="Use only samples with it, such as 'position_z > 0.1'.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="CONDITION",
+    help="Use only samples with it, such as 'position_z > 0.1'; repeatable. [default: what the robot's model needs]",
+)
 @click.option("--fix", multiple=True, metavar="NAME", help="Do not fit this parameter; repeatable.")
 @click.option("--nominal", type=INPUT_FILE, metavar="FILE", help="Start from these parameters. [default: the machine's own]")
 @click.option("--window", type=DURATION, metavar="S", help="Length of the windows that are predicted. [default: the horizon]")

@@ -59,7 +59,7 @@ def identify_between(launch: LaunchFile, run: Run, json_path: str | None, termin
     if before is None or excited is None:
         return ExitCode.OK
     parameters = stem.with_suffix(".toml")
-    _identify(launch, robot, excited["recording"], parameters, json_path)
+    _identify(launch, excited["recording"], parameters, json_path)
     again = replace(launch, control=replace(launch.control, parameters=parameters))
     after = _sound(run(again, f"{launch.task}-after"), terminal)
     if after is None:
@@ -109,9 +109,8 @@ def _design(section: IdentifySection, robot: Robot, stem: Path, terminal: Termin
     return path
 
 
-def _identify(launch: LaunchFile, robot: Robot, recording: Path, output: Path, json_path: str | None) -> None:
+def _identify(launch: LaunchFile, recording: Path, output: Path, json_path: str | None) -> None:
     """`mpc identify`, on all cores, with its table and report."""
-    usable = excitation_of(robot).usable
     request = IdentifyRequest(
         robot=launch.robot,
         logs=(str(recording),),
@@ -119,7 +118,7 @@ def _identify(launch: LaunchFile, robot: Robot, recording: Path, output: Path, j
         hold_out=0.0,
         method="auto",
         mapping=None,
-        keep=(usable,) if usable else (),
+        keep=(),
         fixed=(),
         nominal=launch.control.parameters,
         window_s=None,

@@ -120,8 +120,6 @@ def _flown(request: ExciteRequest, robot: Robot, experiment: Experiment, path: P
         run_excitation(arguments, robot.name, address, recording, duration_s, terminal, stop.requested)
     if not recording.exists():
         return None
-    usable = excitation_of(robot).usable
-    keep = f" --keep '{usable}'" if usable else ""
     terminal.say(f"recording:  {recording}")
-    terminal.say(f"next:       mpc identify {robot.name} {recording}{keep}")
+    terminal.say(f"next:       mpc identify {robot.name} {recording}")
     return recording

@@ -6,17 +6,18 @@ import contextlib
 import copy
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
 from launch.commands.identify_inertial import identify_bodies, inertial_output
+from launch.commands.identify_summary import format_parts, summary_of
 from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_free, check_json_path, write_json
 from mpc_controller.identification.export.mjcf import export_robot
-from mpc_controller.identification.fit import Identification, Standing
+from mpc_controller.identification.fit import Identification
 from mpc_controller.identification.identify import IdentifyOptions, identify
 from mpc_controller.identification.inverse_dynamics.inertial_identification import rigid_bodies
 from mpc_controller.identification.log import Log, split
@@ -152,79 +153,6 @@ def _identify(request: IdentifyRequest, place: _Place, terminal: Terminal) -> Id
     return result
 
 
-def format_parts(results: Mapping[str, Identification]) -> str:
-    """A row for every part: the estimates with their 95 % half-widths; in brackets what its data do not see."""
-    fits = {part: result.fit for part, result in results.items()}
-    names = [f"{e.name} [{e.unit}]" if e.unit else e.name for e in next(iter(fits.values())).estimated]
-    rows = [["", *names]]
-    for part, fit in fits.items():
-        cells = (f"{e.value:.4g} ± {e.half_width:.2g}" for e in fit.estimated)
-        seen = (e.standing is Standing.IDENTIFIED for e in fit.estimated)
-        rows.append([part, *(cell if is_seen else f"({cell})" for cell, is_seen in zip(cells, seen, strict=True))])
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
-def summary_of(result: Identification, output: Path, page: Path) -> dict[str, object]:
-    """The numbers of an identification, for JSON."""
-    fit = result.fit
-    return {
-        "method": fit.method,
-        "seconds": fit.seconds,
-        "converged": fit.converged,
-        "iterations": fit.iterations,
-        "estimates": [
-            {
-                "name": e.name,
-                "unit": e.unit,
-                "nominal": e.nominal,
-                "value": e.value,
-                "half_width": e.half_width,
-                "identifiable": e.standing.value,
-            }
-            for e in fit.estimated
-        ],
-        "control_delay_s": fit.control_delay_s,
-        "predictions": [
-            {
-                "log": after.log,
-                "role": after.role,
-                "signals": [
-                    {
-                        "name": signal.name,
-                        "unit": signal.unit,
-                        "nominal_at_horizon": float(before.error[-1, k]),
-                        "fitted_at_horizon": float(after.error[-1, k]),
-                        "nominal_cumulated": float(before.error[:, k].sum()),
-                        "fitted_cumulated": float(after.error[:, k].sum()),
-                        "open_loop_rms": float(after.open_loop_rms[k]),
-                    }
-                    for k, signal in enumerate(fit.structure.signals)
-                ],
-            }
-            for before, after in zip(result.nominal_predictions, result.predictions, strict=True)
-        ],
-        **({"cross_validation": _held_out(result)} if fit.cross_validation else {}),
-        "notes": [*fit.notes, *result.notes],
-        "parameters": output,
-        "report": page,
-    }
-
-
-def _held_out(result: Identification) -> list[dict[str, object]]:
-    """Errors of every log, predicted by a fit to the others, and what that fit found."""
-    fit, validated = result.fit, result.fit.cross_validation
-    assert validated is not None
-    return [
-        {
-            "log": log,
-            "error_at_horizon": {s.name: float(error[-1, k]) for k, s in enumerate(fit.structure.signals)},
-            "values": {e.name: float(value) for e, value in zip(fit.estimated, values, strict=True)},
-        }
-        for log, error, values in zip(validated.logs, validated.errors, validated.estimates, strict=True)
-    ]
-
-
 def _structure(request: IdentifyRequest, part: str) -> ModelStructure:
     """The machine's structure, with another first guess and further fixed parameters where they are given."""
     structure = load_structure(request.robot, part)
@@ -243,7 +171,7 @@ def _logs(request: IdentifyRequest, structure: ModelStructure, part: str, termin
     """What to fit to and what to validate with."""
     behind = f"#{part}" if part else ""
     mapping = _mapping(request, structure)
-    keep = Keep(parse_conditions(request.keep), request.margin_s)
+    keep = _keep(request, terminal)
     logs, validation = (
         [log for name in names for log in _read(name + behind, structure, mapping, keep, terminal)]
         for names in (request.logs, request.validation)
@@ -254,10 +182,20 @@ def _logs(request: IdentifyRequest, structure: ModelStructure, part: str, termin
     return logs, validation
 
 
+def _keep(request: IdentifyRequest, terminal: Terminal) -> Keep:
+    """What --keep says; without it, what the robot says that its model needs."""
+    excitation = load_robot(request.robot).excitation if request.robot in ROBOTS else None
+    usable = excitation().usable if excitation else ""
+    if usable and not request.keep:
+        terminal.say(f"using samples with {usable} only, which the model needs; --keep replaces this")
+    return Keep(parse_conditions(request.keep or ((usable,) if usable else ())), request.margin_s)
+
+
 def _read(name: str, structure: ModelStructure, mapping: LogMapping | None, keep: Keep, terminal: Terminal) -> Sequence[Log]:
     logs = read_logs(Path(name), structure, mapping, keep)
     for log in logs:
-        terminal.say(f"{log.name}: {log.samples} samples, {log.duration_s:.1f} s in {len(log.pieces)} pieces")
+        pieces = "one piece" if len(log.pieces) == 1 else f"{len(log.pieces)} pieces"
+        terminal.say(f"{log.name}: {log.samples} samples, {log.duration_s:.1f} s in {pieces}")
         for note in log.notes:
             terminal.say(f"  {note}")
     return logs

@@ -10,6 +10,7 @@ from mpc_controller.arrays import Array
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.output_error import OutputError
 from mpc_controller.identification.prediction import Predictions
+from mpc_controller.identification.report.digits import shown
 from mpc_controller.model.parameters import Parameter
 
 _MATTERS = 1.25  # times the error from which on an effect is worth a sentence
@@ -36,8 +37,8 @@ def effects_in_words(fit: OutputError, theta: Array, logs: Sequence[Log]) -> lis
     ranked = sorted((name for name in ratios if ratios[name] >= _MATTERS), key=lambda name: -ratios[name])
     if not ranked:
         return ["no friction, drag or the like matters: without any one of them the error grows by less than a quarter"]
-    listed = ", ".join(f"{name} ×{ratios[name]:.2g}" for name in ranked[:_MOST])
-    return [f"of frictions, drags and the like {ranked[0]} dominates; without each the error at the horizon would be: {listed}"]
+    listed = ", ".join(f"{name} ×{shown(ratios[name], 2)}" for name in ranked[:_MOST])
+    return [f"of frictions, drags and the like {ranked[0]} matters most; error at the horizon without it or others: {listed}"]
 
 
 def _may_be_absent(parameter: Parameter) -> bool:

@@ -44,7 +44,11 @@ def write_runs(structure: ModelStructure, logs: Sequence[Log], folder: Path) -> 
     units = dict(zip(dynamics.state_names, dynamics.state_units, strict=True))
     controls = dict(zip(dynamics.control_names, dynamics.control_units, strict=True))
     lines = ["[time]", 'column = "t"', 'unit = "s"', "[measured]"]
-    lines += [f'{name} = {{ column = "{name}", unit = "{units[name]}" }}' for name in structure.measured]
+    quaternion = [name for name in structure.measured if name.startswith("quaternion_")]
+    scalars = [name for name in structure.measured if name not in quaternion]
+    lines += [f'{name} = {{ column = "{name}", unit = "{units[name]}" }}' for name in scalars]
+    if quaternion:
+        lines += ["[measured.quaternion]", f"columns = {quaternion}", 'order = "wxyz"', 'direction = "body-to-world"']
     lines += ["[controls]", *(f'{name} = {{ column = "{name}", unit = "{unit}" }}' for name, unit in controls.items())]
     (folder / "log.toml").write_text("\n".join(lines) + "\n")
     header = ",".join(("t", *structure.measured, *controls))

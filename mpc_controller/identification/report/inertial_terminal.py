@@ -13,6 +13,7 @@ from mpc_controller.identification.inverse_dynamics.inertial_identification impo
 from mpc_controller.identification.report.digits import shown_estimate
 from mpc_controller.identification.report.inertial_estimates import base_estimates, body_estimates, joint_estimates
 from mpc_controller.identification.report.terminal import WIDTH, aligned, note_lines
+from mpc_controller.identification.report.words import sentence
 
 _RULE: Final = "─" * WIDTH
 _PRODUCTS: Final = ("inertia xy", "inertia xz", "inertia yz")
@@ -35,7 +36,7 @@ def format_inertias(identification: InertialIdentification) -> str:
             *_base(identification),
             "",
             *_errors(identification),
-            *note_lines(identification.notes),
+            *note_lines([sentence(note) for note in identification.notes]),
             _RULE,
         ]
     )

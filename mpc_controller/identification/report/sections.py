@@ -15,7 +15,7 @@ from mpc_controller.identification.report.digits import UNKNOWN, short, shown, s
 from mpc_controller.identification.report.horizon_error import ErrorChange, LogErrors, log_errors, mean_errors
 from mpc_controller.identification.report.interval_bar import interval_bar
 from mpc_controller.identification.report.page import Column, bullets, escape, facts, paragraph, table
-from mpc_controller.identification.report.words import MEANINGS, outcome, prediction_summary, standing_summary
+from mpc_controller.identification.report.words import MEANINGS, all_notes, outcome, prediction_summary, standing_summary
 
 _MOST_ERROR_ROWS: Final = 40  # with more, single logs are folded away
 
@@ -61,7 +61,7 @@ def estimates(fit: Fit) -> str:
         Column("identifiable"),
     )
     estimated = {e.name for e in fit.estimated}
-    held = [f"{p.name} = {shown(p.value, 4)} {p.unit}".rstrip() for p in known.values() if p.name not in estimated]
+    held = [f"{p.name} = {short(p.value)} {p.unit}".rstrip() for p in known.values() if p.name not in estimated]
     return "\n".join(
         [
             table(columns, [("", rows)]),
@@ -73,8 +73,7 @@ def estimates(fit: Fit) -> str:
 
 def notes(identification: Identification, logs: Sequence[Log]) -> str:
     """What the fit and the identification say, then what was left out of each log."""
-    sentences = [*identification.fit.notes, *identification.notes]
-    sentences += [note if log.name in note else f"{log.name}: {note}" for log in logs for note in log.notes]
+    sentences = all_notes(identification, logs)
     return bullets(sentences) if sentences else paragraph("Nothing to note.")
 
 

@@ -10,7 +10,7 @@ from mpc_controller.identification.fit import Estimated, Identification
 from mpc_controller.identification.report.cross_validation import ERROR_HEAD, ESTIMATE_HEAD, error_rows, estimate_rows
 from mpc_controller.identification.report.digits import shown, shown_change, shown_estimate
 from mpc_controller.identification.report.horizon_error import ErrorChange, LogErrors, log_errors, mean_errors
-from mpc_controller.identification.report.words import outcome
+from mpc_controller.identification.report.words import all_notes, outcome
 
 WIDTH: Final = 110
 _LONGEST_NAME: Final = 30
@@ -28,7 +28,7 @@ def format_identification(identification: Identification) -> str:
         *_estimates(identification),
         *_errors(identification),
         *_cross_validation(identification),
-        *note_lines([*fit.notes, *identification.notes]),
+        *note_lines(all_notes(identification)),
         _RULE,
     ]
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Final
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.identification.fit import Fit, Identification, Information, Standing
+from mpc_controller.identification.log import Log
 from mpc_controller.identification.report.digits import short, shown, shown_change
 from mpc_controller.identification.report.horizon_error import LogErrors, mean_errors
 
@@ -31,6 +32,21 @@ MEANINGS: Final = {
 def listed(names: Sequence[str]) -> str:
     """a, b and c."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def all_notes(identification: Identification, logs: Sequence[Log] = ()) -> list[str]:
+    """What the fit, the identification and the `logs` have to say, each once, as sentences."""
+    fit = identification.fit
+    names = {*fit.structure.dynamics.parameters.names, *(e.name for e in fit.estimated)}
+    notes = [*fit.notes, *identification.notes]
+    notes += [note if log.name in note else f"{log.name}: {note}" for log in logs for note in log.notes]
+    return list(dict.fromkeys(sentence(note, names) for note in notes))
+
+
+def sentence(note: str, names: Collection[str] = ()) -> str:
+    """The note with a capital first letter, unless it begins with one of these names, or with a name and a colon."""
+    first = note.partition(" ")[0]
+    return note[:1].upper() + note[1:] if first.isalpha() and first not in names else note
 
 
 def outcome(fit: Fit) -> str:
@@ -107,6 +123,8 @@ def _move(fit: Fit, information: Information, i: int, scaled: float) -> str:
     """A change of an estimate, relative where that makes sense."""
     change, entry = scaled * float(information.scale[i]), fit.estimated[i]
     relative = shown_change(abs(entry.value), abs(entry.value) + change)
+    if relative == shown_change(1.0, 1.0):  # less than it shows: two digits of it
+        return f"{100 * change / abs(entry.value):+.2g} %"
     return relative or f"{'+' if change > 0 else ''}{shown(change, 2)} {entry.unit}".rstrip()
 
 
