@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar, final
@@ -25,7 +25,7 @@ class Workers(abc.ABC):
     `function` is one of a module, and `shared` is sent once to every worker: what it builds on it stays with it.
     """
 
-    @abc.abstractmethod
+    @final
     def map(
         self,
         function: Callable[[Any, Item], Result],
@@ -34,6 +34,19 @@ class Workers(abc.ABC):
         progress: Callable[[str], None] = lambda line: None,
     ) -> list[Result]:
         """An error of an item is raised as it is; the rest is given up. IdentificationError where a worker dies."""
+        results: dict[int, Result] = {}
+        if items:
+            with contextlib.closing(self.results(function, shared, items)) as done:
+                for number, result in done:
+                    results[number] = result
+                    progress(f"{len(results)} of {len(items)} done")
+        return [results[number] for number in range(len(items))]
+
+    @abc.abstractmethod
+    def results(
+        self, function: Callable[[Any, Item], Result], shared: Any, items: Sequence[Item]
+    ) -> Generator[tuple[int, Result], None, None]:
+        """Number and result of every item (there is one at least) as they come. Closed early, it gives up the rest."""
 
 
 @final
@@ -43,26 +56,18 @@ class LocalWorkers(Workers):
     def __init__(self, count: int | None = None) -> None:
         self.count = count or len(os.sched_getaffinity(0))
 
-    def map(
-        self,
-        function: Callable[[Any, Item], Result],
-        shared: Any,
-        items: Sequence[Item],
-        progress: Callable[[str], None] = lambda line: None,
-    ) -> list[Result]:
-        if not items:
-            return []
+    def results(
+        self, function: Callable[[Any, Item], Result], shared: Any, items: Sequence[Item]
+    ) -> Generator[tuple[int, Result], None, None]:
         context = multiprocessing.get_context("spawn")  # a fork would take locks of other threads along
         others = set(multiprocessing.active_children())
         with _single_threads():
             pool = ProcessPoolExecutor(min(self.count, len(items)), context, initializer=_begin, initargs=(shared,))
             try:
                 with _interrupts_held():
-                    futures = [pool.submit(_run, function, item) for item in items]
-                for done, future in enumerate(as_completed(futures), start=1):
-                    future.result()
-                    progress(f"{done} of {len(items)} done")
-                return [future.result() for future in futures]
+                    numbers = {pool.submit(_run, function, item): number for number, item in enumerate(items)}
+                for future in as_completed(numbers):
+                    yield numbers[future], future.result()
             except BrokenProcessPool:
                 hint = "out of memory, or a script that does this outside of `if __name__ == '__main__':`"
                 raise IdentificationError(f"a worker process ended by itself ({hint})") from None

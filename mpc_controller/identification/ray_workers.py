@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, final
 
 from mpc_controller.identification.model_structure import IdentificationError
@@ -44,30 +44,23 @@ class RayWorkers(Workers):
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise IdentificationError(f"--ray {address}: no cluster answers: {str(error).splitlines()[0]}") from None
 
-    def map(
-        self,
-        function: Callable[[Any, Item], Result],
-        shared: Any,
-        items: Sequence[Item],
-        progress: Callable[[str], None] = lambda line: None,
-    ) -> list[Result]:
-        if not items:
-            return []
+    def results(
+        self, function: Callable[[Any, Item], Result], shared: Any, items: Sequence[Item]
+    ) -> Generator[tuple[int, Result], None, None]:
         ray = self._ray
         handle = ray.put(shared)
         count = max(1, min(int(ray.cluster_resources().get("CPU", 1)), len(items)))
         actors = [ray.remote(_Actor).options(num_cpus=1).remote(handle) for _ in range(count)]
-        ahead, results = list(range(len(items)))[::-1], {}
+        ahead = list(range(len(items)))[::-1]
         working = {actor.run.remote(function, items[k]): (actor, k) for actor in actors for k in [ahead.pop()]}
         try:
             while working:
                 (done,), _ = ray.wait(list(working), num_returns=1)
                 actor, number = working.pop(done)
-                results[number] = ray.get(done)
                 if ahead:  # whoever is done gets the next, so that a slow machine does not hold up the rest
-                    number = ahead.pop()
-                    working[actor.run.remote(function, items[number])] = (actor, number)
-                progress(f"{len(results)} of {len(items)} done")
+                    following = ahead.pop()
+                    working[actor.run.remote(function, items[following])] = (actor, following)
+                yield number, ray.get(done)
         except ray.exceptions.RayTaskError as error:
             raise (error.cause or error) from None
         except ray.exceptions.RayError as error:
@@ -75,7 +68,6 @@ class RayWorkers(Workers):
         finally:
             for actor in actors:
                 ray.kill(actor)
-        return [results[k] for k in range(len(items))]
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends."""

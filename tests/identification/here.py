@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, final
 
-from mpc_controller.identification.parallel import Workers
+from mpc_controller.identification.parallel import Item, Result, Workers
 
 
 @final
 class Here(Workers):
     """In this process."""
 
-    def map(
-        self,
-        function: Callable[[Any, Any], Any],
-        shared: Any,
-        items: Sequence[Any],
-        progress: Callable[[str], None] = lambda line: None,
-    ) -> list[Any]:
-        return [function(shared, item) for item in items]
+    def results(
+        self, function: Callable[[Any, Item], Result], shared: Any, items: Sequence[Item]
+    ) -> Generator[tuple[int, Result], None, None]:
+        for number, item in enumerate(items):
+            yield number, function(shared, item)

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpc_controller.arrays import Array
 from mpc_controller.identification.identify import IdentifyOptions, output_error
 from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.identification.output_error import OutputError, OutputErrorOptions
@@ -25,25 +24,8 @@ from mpc_controller.identification.repeated_fits import RepeatedFit
 from tests.identification.here import Here
 from tests.identification.machines import machine
 from tests.identification.pendulum import TRUTH, structure, swing
+from tests.identification.worker_tasks import NEVER_S, dies, scaled
 from tests.launch.command import environment
-
-_NEVER_S = 1000.0  # longer than any test may take
-
-
-def _scaled(shared: Array, item: float) -> Array:
-    if item < 0:
-        raise ValueError(f"{item:g} is below 0")
-    time.sleep(_NEVER_S if item > 100 else 0)
-    return shared * item
-
-
-def _dies(shared: None, item: int) -> int:
-    os._exit(item)
-
-
-def _marks_and_sleeps(folder: Path, item: int) -> None:
-    (folder / str(os.getpid())).touch()
-    time.sleep(_NEVER_S)
 
 
 # Starting and ending a Ray takes half a minute: with the long tests.
@@ -60,21 +42,21 @@ def workers(request: pytest.FixtureRequest) -> Iterator[Workers]:
 
 def test_results_come_in_order(workers: Workers) -> None:
     lines: list[str] = []
-    found = workers.map(_scaled, np.array([1.0, 2.0]), [3.0, 1.0, 2.0], lines.append)
+    found = workers.map(scaled, np.array([1.0, 2.0]), [3.0, 1.0, 2.0], lines.append)
     np.testing.assert_array_equal(found, [[3.0, 6.0], [1.0, 2.0], [2.0, 4.0]])
     assert lines == ["1 of 3 done", "2 of 3 done", "3 of 3 done"]
-    assert workers.map(_scaled, np.zeros(1), []) == []
+    assert workers.map(scaled, np.zeros(1), []) == []
 
 
 def test_an_error_is_raised_as_it_is_and_nobody_waits_for_the_other_items(workers: Workers) -> None:
     with pytest.raises(ValueError, match=r"^-1 is below 0$") as caught:
-        workers.map(_scaled, np.zeros(1), [_NEVER_S, -1.0])
+        workers.map(scaled, np.zeros(1), [NEVER_S, -1.0])
     assert caught.type is ValueError
 
 
 def test_a_worker_that_dies_is_an_error_in_one_line(workers: Workers) -> None:
     with pytest.raises(IdentificationError, match=r"^a worker .* ended") as caught:
-        workers.map(_dies, None, [3, 3])
+        workers.map(dies, None, [3, 3])
     assert "\n" not in str(caught.value)
 
 
@@ -98,9 +80,9 @@ def test_no_worker_outlives_a_run_that_is_stopped(tmp_path: Path, sent: signal.S
     script.write_text(
         "from pathlib import Path\n"
         "from mpc_controller.identification.parallel import LocalWorkers\n"
-        "from tests.identification.test_parallel import _marks_and_sleeps\n"
+        "from tests.identification.worker_tasks import marks_and_sleeps\n"
         "if __name__ == '__main__':\n"
-        f"    LocalWorkers(2).map(_marks_and_sleeps, Path({str(tmp_path / 'pids')!r}), [0, 1])\n"
+        f"    LocalWorkers(2).map(marks_and_sleeps, Path({str(tmp_path / 'pids')!r}), [0, 1])\n"
     )
     pids = tmp_path / "pids"
     pids.mkdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -100,15 +100,11 @@ class RunAway(Workers):
 
     lost: Sequence[int]
 
-    def map(
-        self,
-        function: Callable[[Any, Any], Any],
-        shared: Any,
-        items: Sequence[Any],
-        progress: Callable[[str], None] = lambda line: None,
-    ) -> list[Any]:
-        found = Here().map(function, shared, items)
-        return [replace(m, value=np.inf) if k in self.lost else m for k, m in enumerate(found)]
+    def results(
+        self, function: Callable[[Any, Any], Any], shared: Any, items: Sequence[Any]
+    ) -> Generator[tuple[int, Any], None, None]:
+        for number, found in Here().results(function, shared, items):
+            yield number, replace(found, value=np.inf) if number in self.lost else found
 
 
 def test_starts_that_lead_nowhere_are_counted_and_nothing_else_is_an_error() -> None:
