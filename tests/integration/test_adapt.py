@@ -14,7 +14,7 @@ from mpc_controller.bus.messages import ParameterUpdate, Plan
 from mpc_controller.bus.recording import read_recording
 from mpc_controller.model.parameter_file import load_parameters
 from robots import load_robot
-from tests.launch.command import run, start
+from tests.launch.command import run, run_here, start
 
 HEAVIER = "[sim.truth]\nmass_scale = 1.2\nactuator_delay_s = 0.004\n"
 MASS = 1.2 * 0.027  # kg
@@ -43,7 +43,7 @@ def test_a_launch_with_adapt_tells_the_controller_and_replays_to_the_last_bit(tm
     assert report["plans"] == report["identical"] > 700
 
 
-def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path) -> None:
+def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "truth.toml").write_text(f'robot = "quadrotor"\n{HEAVIER}')
     where = ("quadrotor", "--endpoint", f"ipc://{tmp_path}/bus")
     processes = {
@@ -72,13 +72,16 @@ def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path) -> None:
     assert saved["mass"].value == learned["value"]
     assert saved["mass"].std == pytest.approx(learned["half_width"] / 1.96)
     assert saved.provenance["learned"] == ["mass"]
-    refused = run("adapt", *where, "--output", "learned.toml", cwd=tmp_path)
+    refused = run_here("adapt", *where, "--output", "learned.toml", cwd=tmp_path, capsys=capsys)
     assert refused.returncode == 2
     assert refused.stderr == "error: learned.toml exists; give another name, or --force to replace it\n"
 
 
-def test_a_parameter_that_the_robot_has_not_is_refused_with_those_that_it_has(tmp_path: Path) -> None:
-    result = run("adapt", "cartpole", "--parameter", "mass", "--endpoint", f"ipc://{tmp_path}/bus")
+def test_a_parameter_that_the_robot_has_not_is_refused_with_those_that_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bus = f"ipc://{tmp_path}/bus"
+    result = run_here("adapt", "cartpole", "--parameter", "mass", "--endpoint", bus, cwd=tmp_path, capsys=capsys)
     assert result.returncode == 2
     assert result.stderr.startswith("error: 'cartpole' has no parameters ['mass']; it has cart_mass, pole_mass")
 

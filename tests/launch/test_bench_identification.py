@@ -22,7 +22,7 @@ from mpc_controller.arrays import Array
 from mpc_controller.identification.log import Log, whole
 from mpc_controller.identification.output_error import OutputError
 from tests.identification.pendulum import structure
-from tests.launch.command import run
+from tests.launch.command import run, run_here
 
 HAS_SYSID = not mujoco_sysid.missing_packages(mujoco_sysid._NEEDS)
 needs_sysid = pytest.mark.skipif(not HAS_SYSID, reason="mujoco.sysid lacks packages")
@@ -154,7 +154,7 @@ def test_quick_run_prints_every_table_and_writes_every_row(tmp_path: Path) -> No
         assert len(lines) > 3
 
 
-def test_a_folder_without_the_recordings_is_named(tmp_path: Path) -> None:
-    result = run("bench", "identification", "--data", str(tmp_path))
+def test_a_folder_without_the_recordings_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run_here("bench", "identification", "--data", str(tmp_path), cwd=tmp_path, capsys=capsys)
     assert result.returncode == 2
     assert "DATA_EMPS.mat" in result.stderr

@@ -16,7 +16,7 @@ from mpc_controller.identification.excitation.experiment import Experiment, exci
 from mpc_controller.identification.excitation.experiment_file import load_experiment, save_experiment
 from mpc_controller.identification.excitation.shapes import first_shape
 from robots import load_robot
-from tests.launch.command import run, start
+from tests.launch.command import run, run_here, start
 
 
 def experiment_file(name: str, folder: Path, duration_s: float = 2.0) -> Path:
@@ -51,7 +51,9 @@ def test_an_experiment_is_run_through_the_bus_and_its_recording_holds_it_from_st
     assert again.returncode == 0, again.stdout
 
 
-def test_a_designed_experiment_is_written_with_its_picture_and_never_over_another(tmp_path: Path):
+def test_a_designed_experiment_is_written_with_its_picture_and_never_over_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     options = ("excite", "cartpole", "--duration", "2", "--evaluations", "2", "--output", "e.toml")
     done = run(*options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -59,15 +61,19 @@ def test_a_designed_experiment_is_written_with_its_picture_and_never_over_anothe
     assert (tmp_path / "e.png").stat().st_size > 10_000
     before = (tmp_path / "e.toml").read_text()
     load_experiment(tmp_path / "e.toml", load_robot("cartpole"))
-    again = run(*options, cwd=tmp_path)
+    again = run_here(*options, cwd=tmp_path, capsys=capsys)
     assert again.returncode == ExitCode.BAD_INPUT
     assert again.stderr == "error: e.toml exists; give another name, or --force to replace it\n"
     assert (tmp_path / "e.toml").read_text() == before
 
 
-def test_no_plant_is_an_error_of_the_surroundings(tmp_path: Path):
-    path = experiment_file("cartpole", tmp_path)
-    done = run("excite", "cartpole", "--given", str(path), "--run", "--endpoint", f"ipc://{tmp_path}/bus", cwd=tmp_path)
+def test_no_plant_is_an_error_of_the_surroundings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("launch.excitation_run._PLANT_S", 0.2)
+    experiment_file("cartpole", tmp_path)
+    bus = f"ipc://{tmp_path}/bus"
+    done = run_here("excite", "cartpole", "--given", "given.toml", "--run", "--endpoint", bus, cwd=tmp_path, capsys=capsys)
     assert done.returncode == ExitCode.ENVIRONMENT
     assert "control ended during the experiment" in done.stderr
 
@@ -82,9 +88,11 @@ def test_no_plant_is_an_error_of_the_surroundings(tmp_path: Path):
         (("control", "cartpole", "--task", "balance", "--excitation", "given.toml"), "are made from the task 'swing-up'"),
     ],
 )
-def test_bad_input_is_told_in_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path):
+def test_bad_input_is_told_in_one_line(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     experiment_file("cartpole", tmp_path)
-    done = run(*arguments, cwd=tmp_path)
+    done = run_here(*arguments, cwd=tmp_path, capsys=capsys)
     assert done.returncode == ExitCode.BAD_INPUT
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -19,12 +19,14 @@ from robots import load_robot
 from sim.truth import SimTruth
 from tests.identification.arm_runs import arm_run, write_runs
 from tests.identification.machines import machine
-from tests.launch.command import run
+from tests.launch.command import run, run_here
 
 
-def test_from_logs_of_an_arm_to_its_table_its_model_and_the_simulator(tmp_path: Path) -> None:
+def test_from_logs_of_an_arm_to_its_table_its_model_and_the_simulator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     truth = SimTruth(mass_scale=1.1, joint_damping_scale=1.5)
-    write_runs(structure_of(load_robot("arm")), [arm_run(0, 4000, truth), arm_run(1, 2000, truth)], tmp_path)
+    write_runs(structure_of(load_robot("arm")), [arm_run(0, 3000, truth), arm_run(1, 1000, truth)], tmp_path)
     options = ("identify", "arm", "arm-0.csv", "--validate", "arm-1.csv", "--mapping", "log.toml", "--method", "inertial")
     done = run(*options, "--export", "found.xml", "--json", "out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -37,10 +39,11 @@ def test_from_logs_of_an_arm_to_its_table_its_model_and_the_simulator(tmp_path: 
     np.testing.assert_allclose(model.dof_damping, 1.5, rtol=0.02)
     assert model.body("link4").mass[0] == pytest.approx(1.1 * before.body("link4").mass[0], rel=0.06)
 
-    again = run(*options, cwd=tmp_path)
+    again = run_here(*options, cwd=tmp_path, capsys=capsys)
     assert (again.returncode, again.stdout) == (ExitCode.BAD_INPUT, "")
     assert again.stderr == "error: arm-inertial.toml exists; give another name, or --force to replace it\n"
-    done = run("export", "arm", "--parameters", "arm-inertial.toml", "--mjcf", "again.xml", cwd=tmp_path)
+    export = ("export", "arm", "--parameters", "arm-inertial.toml", "--mjcf", "again.xml")
+    done = run_here(*export, cwd=tmp_path, capsys=capsys)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again.xml").read_bytes() == (tmp_path / "found.xml").read_bytes()
     done = run("sim", "arm", "--mjcf", "found.xml", "--duration", "0.5", "--endpoint", f"ipc://{tmp_path}/bus", cwd=tmp_path)
