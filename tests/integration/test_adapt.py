@@ -54,7 +54,7 @@ def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path, capsys: 
         for process in processes.values():
             _wait_ready(process)
         simulated = run(
-            "sim", *where, "--task", "hover", "--truth", "truth.toml", "--lock-step", "--duration", "5", cwd=tmp_path
+            "sim", *where, "--task", "hover", "--truth", "truth.toml", "--lock-step", "--duration", "3", cwd=tmp_path
         )
         assert simulated.returncode == 0, simulated.stderr
         time.sleep(1.0)  # it has yet to hear the end
