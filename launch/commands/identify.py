@@ -92,16 +92,16 @@ def identify_machine(request: IdentifyRequest) -> ExitCode:
 
 
 def _identify_inertias(request: IdentifyRequest) -> ExitCode:
-    """The same for all bodies of a tree at once, without a report."""
+    """The same for all bodies of a tree at once."""
     given = (
-        *(("--fix", request.fixed), ("--window", request.window_s), ("--report", request.report)),
+        *(("--fix", request.fixed), ("--window", request.window_s)),
         *(("--starts", request.starts > 1), ("--bootstrap", request.bootstrap)),
         *(("--cross-validate", request.cross_validate), ("--ray", request.ray)),
     )
     for option, value in given:
         if value:
             raise CommandError(f"{option} is not for --method {INERTIAL}; leave it out", ExitCode.BAD_INPUT)
-    output = inertial_output(request.robot, request.output, request.export, request.force)
+    output = inertial_output(request.robot, request.output, request.export, request.report, request.force)
     terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
     structure = _structure(request, "")
     rigid_bodies(structure)

@@ -21,6 +21,7 @@ from mpc_controller.identification.inverse_dynamics.inertial_identification impo
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.identification.report.inertial_estimates import base_estimates, body_estimates, joint_estimates
+from mpc_controller.identification.report.inertial_report import write_inertial_report
 from mpc_controller.identification.report.inertial_terminal import format_inertias
 from mpc_controller.model.parameter_file import save_parameters
 from robots import MACHINES, ROBOTS, load_robot
@@ -29,22 +30,24 @@ from robots import MACHINES, ROBOTS, load_robot
 @final
 @dataclass(frozen=True)
 class InertialOutput:
-    """The machine's own MJCF, and where the table of inertias and the MJCF with them go."""
+    """The machine's own MJCF, and where the table of inertias, the MJCF with them and the report go."""
 
     source: Path
     parameters: Path
     mjcf: Path
+    page: Path
     force: bool
 
 
-def inertial_output(robot: str, output: Path | None, export: Path | None, force: bool) -> InertialOutput:
+def inertial_output(robot: str, output: Path | None, export: Path | None, report: Path | None, force: bool) -> InertialOutput:
     """Before anything is read. Raises CommandError for a machine without MJCF, and for what could not be written."""
     if robot in MACHINES:
         message = f"'{robot}' has no MJCF, which --method inertial starts from; robots with one are {', '.join(ROBOTS)}"
         raise CommandError(message, ExitCode.BAD_INPUT)
     parameters = output or Path(f"{robot}-inertial.toml")
-    result = InertialOutput(load_robot(robot).mjcf, parameters, export or parameters.with_suffix(".xml"), force)
-    for path in (result.parameters, result.mjcf):
+    mjcf, page = export or parameters.with_suffix(".xml"), report or parameters.with_suffix(".html")
+    result = InertialOutput(load_robot(robot).mjcf, parameters, mjcf, page, force)
+    for path in (parameters, mjcf, page):
         check_free(path, force)
     return result
 
@@ -57,12 +60,14 @@ def identify_bodies(
     result = identify_inertias(structure, logs, validation, output.source, progress=terminal.show)
     terminal.end_live()
     terminal.say(format_inertias(result))
-    # What may be refused comes first: the two files are of one fit.
+    # What may be refused comes first: the files are of one fit.
     changes = inertial_changes(result.consistent, output.source)
     save_parameters(result.parameters, output.parameters, output.force)
     terminal.say(f"parameters: {output.parameters}")
     export_mjcf(output.source, output.mjcf, changes, output.force)
     terminal.say(f"model:      {output.mjcf}")
+    write_inertial_report(result, (*logs, *validation), output.page, output.force)
+    terminal.say(f"report:     {output.page}")
     terminal.say(f"next:       mpc sim {structure.name} --mjcf {output.mjcf}")
     return _summary(result, output)
 
@@ -79,6 +84,7 @@ def _summary(result: InertialIdentification, output: InertialOutput) -> dict[str
         "notes": list(result.notes),
         "parameters": output.parameters,
         "mjcf": output.mjcf,
+        "report": output.page,
     }
 
 

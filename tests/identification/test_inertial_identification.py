@@ -135,7 +135,7 @@ def test_the_table_tells_bodies_joints_sums_and_errors_and_fits_a_terminal() -> 
     text = format_inertias(found())
     assert max(map(len, text.splitlines())) <= WIDTH
     for words in ("body behind", "centre z", "joint7.armature", "joint5.inertia_zz + joint6.inertia_yy",
-                  "relative torque error, %", "validation", "no motion shows joint1.mass"):  # fmt: skip
+                  "relative torque error, %", "validation", "No motion shows joint1.mass"):  # fmt: skip
         assert words in text
 
 

@@ -31,6 +31,9 @@ def test_from_logs_of_an_arm_to_its_table_its_model_and_the_simulator(
     done = run(*options, "--export", "found.xml", "--json", "out.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "next:       mpc sim arm --mjcf found.xml" in done.stdout
+    page = (tmp_path / "arm-inertial.html").read_text(encoding="utf-8")
+    assert page.count("<td>") + page.count("<td ") > 7 * 10 * 6
+    assert all(word in page for word in ("joint7", "inertia xx [kg m²]", "validation, consistent [%]", "arm-1.csv"))
     table = load_parameters(tmp_path / "arm-inertial.toml")
     assert "sha256:" in table.provenance["validation_logs"][0]
     summary = json.loads((tmp_path / "out.json").read_text())

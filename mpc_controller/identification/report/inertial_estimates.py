@@ -8,8 +8,9 @@ import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.identification.fit import Estimated, Standing
-from mpc_controller.identification.inverse_dynamics.inertial_identification import InertialIdentification
+from mpc_controller.identification.inverse_dynamics.inertial_identification import KINDS, InertialIdentification
 from mpc_controller.identification.inverse_dynamics.inertial_parameters import SIZE
+from mpc_controller.identification.report.digits import UNKNOWN
 
 QUANTITIES: Final = (
     *(("mass", "kg"), ("centre x", "m"), ("centre y", "m"), ("centre z", "m")),
@@ -64,6 +65,17 @@ def base_estimates(identification: InertialIdentification) -> tuple[Estimated, .
         Estimated(name, unit, float(n), float(v), float(h), Standing.IDENTIFIED if h < max(abs(v), abs(n)) else Standing.UNSEEN)
         for name, unit, n, v, h in zip(fit.base.names, units, nominal, fit.base_values, fit.base_half_width, strict=True)
     )
+
+
+def torque_error_rows(identification: InertialIdentification) -> tuple[list[tuple[str, str]], list[tuple[str, ...]]]:
+    """Columns (role, kind of model), and rows: a joint's name, and its torque error in percent for every column."""
+    errors = identification.errors
+    columns = [(role, kind) for role in errors for kind in KINDS]
+    joints = identification.consistent.regressor.model.joints
+    names = [j.name if j.motion.nv == 1 else f"{j.name} {k + 1}" for j in joints for k in range(j.motion.nv)]
+    shares = [[float(errors[role][kind][j]) for role, kind in columns] for j in range(len(names))]
+    shown = [[f"{100 * share:.2f}" if np.isfinite(share) else UNKNOWN for share in row] for row in shares]
+    return columns, [(name, *row) for name, row in zip(names, shown, strict=True)]
 
 
 def _standing(std: float, prior: float) -> Standing:

@@ -6,12 +6,15 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from mpc_controller.identification.fit import Estimated
 from mpc_controller.identification.inverse_dynamics.inertial_identification import KINDS, InertialIdentification
 from mpc_controller.identification.report.digits import shown_estimate
-from mpc_controller.identification.report.inertial_estimates import base_estimates, body_estimates, joint_estimates
+from mpc_controller.identification.report.inertial_estimates import (
+    base_estimates,
+    body_estimates,
+    joint_estimates,
+    torque_error_rows,
+)
 from mpc_controller.identification.report.terminal import WIDTH, aligned, note_lines
 from mpc_controller.identification.report.words import sentence
 
@@ -68,27 +71,14 @@ def _base(identification: InertialIdentification) -> list[str]:
 
 def _errors(identification: InertialIdentification) -> list[str]:
     """Of every joint, per role and kind of model, in percent of its torque."""
-    errors = identification.errors
-    columns = [(role, kind) for role in errors for kind in KINDS]
-    rows = [
+    columns, rows = torque_error_rows(identification)
+    head = [
         ("relative torque error, %", *(role if kind == KINDS[0] else "" for role, kind in columns)),
         ("", *(kind for _, kind in columns)),
     ]
-    model = identification.consistent.regressor.model
-    names = [
-        joint.name if joint.motion.nv == 1 else f"{joint.name} {k + 1}"
-        for joint in model.joints
-        for k in range(joint.motion.nv)
-    ]
-    for j, name in enumerate(names):
-        rows.append((f"  {name}", *(_percent(float(errors[role][kind][j])) for role, kind in columns)))
-    return aligned(rows, left=(0,))
+    return aligned([*head, *((f"  {name}", *shares) for name, *shares in rows)], left=(0,))
 
 
 def _row(entry: Estimated) -> tuple[str, ...]:
     numbers = shown_estimate(entry)
     return entry.unit, numbers.nominal, numbers.estimate, numbers.interval, entry.standing.value
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}" if np.isfinite(share) else "–"
