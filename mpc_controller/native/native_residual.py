@@ -17,8 +17,8 @@ from mpc_controller.native.residual_code import KERNELS, PackedResidual, aligned
 
 _ENTRY = """#include "residual.h"
 long long residual_memory_size(void) { return sizeof(ResidualMemory); }
-void residual_points(ResidualMemory *m, const double *numbers, const float *weights, const double *z, long long count, double *r,
-                     double *jacobian, double *gates) {
+void residual_points(ResidualMemory *m, const double *numbers, const float *weights, const double *z, long long count,
+                     double *r, double *jacobian, double *gates) {
     const ResidualData data = {numbers, weights};
     for (long long k = 0; k < count; k += RESIDUAL_BATCH) {
         const int n = count - k < RESIDUAL_BATCH ? (int)(count - k) : RESIDUAL_BATCH;
