@@ -150,16 +150,17 @@ class DisturbedDynamics(TwiceDifferentiatedDynamics):
 
 def knows_second_derivatives(dynamics: Dynamics) -> bool:
     """Whether the second derivatives, apart from those of disturbances, are hand-written and not automatic ones."""
-    return isinstance(_nominal(dynamics), TwiceDifferentiatedDynamics)
+    return isinstance(nominal_dynamics(dynamics), TwiceDifferentiatedDynamics)
 
 
 def has_foreign_derivatives(dynamics: Dynamics) -> bool:
     """Whether the derivatives are hand-written outside this package, so that `xdot` alone does not determine them."""
-    dynamics = _nominal(dynamics)
+    dynamics = nominal_dynamics(dynamics)
     return isinstance(dynamics, DifferentiatedDynamics) and not type(dynamics).__module__.startswith("mpc_controller.")
 
 
-def _nominal(dynamics: Dynamics) -> Dynamics:
+def nominal_dynamics(dynamics: Dynamics) -> Dynamics:
+    """Without disturbances, whose parameters come behind those of the nominal model."""
     while isinstance(dynamics, DisturbedDynamics):
         dynamics = dynamics.nominal
     return dynamics

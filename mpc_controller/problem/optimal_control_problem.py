@@ -13,10 +13,10 @@ import casadi as ca
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.model.dynamics import Dynamics
+from mpc_controller.model.dynamics import Dynamics, nominal_dynamics
 from mpc_controller.model.integrators import Integrator, has_foreign_linearization
 from mpc_controller.model.parameters import Parameter, Parameters
-from mpc_controller.model.residual.fused import FusedTerm
+from mpc_controller.model.residual.fused import FusedTerm, push
 from mpc_controller.problem.constraint import Constraint
 from mpc_controller.problem.cost import Cost, LeastSquares, ProblemError, cost_expression
 from mpc_controller.problem.reachability import influence_of_controls, steerable_rows
@@ -118,6 +118,8 @@ class OptimalControlProblem:
         constraints = (*self.path_constraints, *self.terminal_constraints)
         expressions += [c.expression(stage) for c in constraints]
         text = ca.Function("problem", [x, u, p, r, dt], expressions).serialize()
+        if self.residual is not None:
+            text += self._residual_text()
         layout = repr(
             (
                 self.N,
@@ -131,6 +133,15 @@ class OptimalControlProblem:
             )
         )
         return hashlib.sha256((text + layout).encode()).hexdigest()
+
+    def _residual_text(self) -> str:
+        """What of a residual shapes the generated code."""
+        assert self.residual is not None
+        port, physics = self.residual.port, nominal_dynamics(self.dynamics)
+        x, u, p = ca.SX.sym("x", physics.nx), ca.SX.sym("u", physics.nu), ca.SX.sym("p", physics.np)
+        r, dt = ca.SX.sym("r", port.nr), ca.SX.sym("dt")
+        expressions = [port.features(x, u, p), push(physics, port, x, u, p, dt, r)]
+        return str(ca.Function("residual", [x, u, p, dt, r], expressions).serialize()) + repr(self.residual.shape)
 
     def _check_dynamics(self) -> None:
         """The sizes that the model's names promise are those of its expression and manifold."""

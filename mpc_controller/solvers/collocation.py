@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import final, get_args
 
 from mpc_controller.arrays import Array
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation_schemes import COLLOCATION_SCHEMES
 from mpc_controller.solvers.multiple_shooting import MultipleShooting
@@ -86,6 +87,10 @@ class Collocation(Solver):
     ) -> Solution:
         """One real-time iteration, or iterations to convergence. See `Solver.solve`."""
         return self._solver.solve(x0, parameters, reference, guess, deadline_ns)
+
+    def load_residual(self, residual: Residual) -> None:
+        """See `Solver.load_residual`."""
+        self._solver.load_residual(residual)
 
     def reset(self) -> None:
         """Forget multipliers and inner states of earlier solves; the next call iterates to convergence."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Literal, final, get_args
 
 from mpc_controller.arrays import Array
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.native_program import NativeOptions, NativeProgram
 from mpc_controller.solvers.options import check_choice, check_count, check_fraction
@@ -72,6 +73,10 @@ class DifferentialDynamicProgramming(Solver):
     ) -> Solution:
         """One real-time iteration, or iterations to convergence. See `Solver.solve`."""
         return self._program.solve(x0, parameters, reference, guess, self._one_step, deadline_ns)
+
+    def load_residual(self, residual: Residual) -> None:
+        """See `Solver.load_residual`."""
+        self._program.load_residual(residual)
 
     def reset(self) -> None:
         """Forget multipliers and penalties of earlier solves; the next call iterates to convergence."""

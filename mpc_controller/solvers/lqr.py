@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import final
 
 from mpc_controller.arrays import Array
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.native_program import NativeOptions, NativeProgram
 from mpc_controller.solvers.options import check_fraction
@@ -56,6 +57,10 @@ class LinearQuadraticRegulator(Solver):
     ) -> Solution:
         """One sweep along the guess. See `Solver.solve`."""
         return self._program.solve(x0, parameters, reference, guess, self._options, deadline_ns)
+
+    def load_residual(self, residual: Residual) -> None:
+        """See `Solver.load_residual`."""
+        self._program.load_residual(residual)
 
     def reset(self) -> None:
         """Nothing is kept between solves."""

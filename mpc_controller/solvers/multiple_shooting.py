@@ -8,6 +8,7 @@ from typing import Literal, final, get_args
 
 from mpc_controller.arrays import Array
 from mpc_controller.model.dynamics import knows_second_derivatives
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.collocation_schemes import CollocationScheme
 from mpc_controller.solvers.native_program import NativeOptions, NativeProgram
@@ -109,6 +110,10 @@ class MultipleShooting(Solver):
         solution = self._program.solve(x0, *self._prepared, self._feedback_phase, deadline_ns)
         self._prepared = None
         return solution
+
+    def load_residual(self, residual: Residual) -> None:
+        """See `Solver.load_residual`."""
+        self._program.load_residual(residual)
 
     def reset(self) -> None:
         """Forget multipliers of earlier solves; the next call iterates to convergence."""

@@ -10,6 +10,8 @@ from typing import final
 import numpy as np
 
 from mpc_controller.arrays import Array
+from mpc_controller.model.residual.residual import Residual
+from mpc_controller.native.residual_code import pack, silent
 from mpc_controller.solvers.solution import Residuals, Solution, Status
 from mpc_controller.solvers.solver_library import build_solver_library
 from mpc_controller.solvers.stage_functions import Row, StageFunctions
@@ -73,7 +75,10 @@ class NativeProgram:
             self._gains,
             self._multipliers,
         )
-        pointers = [self._memory_address, *(array.ctypes.data for array in arrays), 0, self._info.ctypes.data, 0]
+        self._name, self._residual = problem.name, problem.residual
+        self._packed = None if problem.residual is None else silent(problem.residual.shape)
+        weights = (0, 0) if self._packed is None else (self._packed.numbers.ctypes.data, self._packed.weights.ctypes.data)
+        pointers = [self._memory_address, *(array.ctypes.data for array in arrays), 0, self._info.ctypes.data, 0, *weights]
         self._call = np.array(pointers, dtype=np.int64)  # the C struct `Call`
         self._call_address = self._call.ctypes.data
         self.build_s, self.from_cache = time.monotonic() - start, build.from_cache
@@ -109,6 +114,15 @@ class NativeProgram:
         """What a method does of the next solve before x0 is known; that solve, with the same arguments, says how it went."""
         if self._takes(self._given[1:], (parameters, reference, guess.states, guess.controls)):
             self._library.prepare(self._call_address)
+
+    def load_residual(self, residual: Residual) -> None:
+        """Its weights and guard for all solves from now on; until then there is no correction. See `Solver.load_residual`."""
+        if self._packed is None or self._residual is None:
+            raise ValueError(f"problem '{self._name}' has no residual; its field `residual` says where one may enter")
+        if residual.shape != self._residual.shape:
+            raise ValueError(f"problem '{self._name}' is built for {self._residual.shape}; given is {residual.shape}")
+        packed = pack(residual)
+        self._packed.numbers[:], self._packed.weights[:] = packed.numbers, packed.weights
 
     def forget(self) -> None:
         """Wipe what earlier solves left."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal, final, get_args
 
 from mpc_controller.arrays import Array
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.native_program import NativeOptions, NativeProgram
 from mpc_controller.solvers.options import check_choice, check_count, check_fraction
@@ -86,6 +87,10 @@ class SingleShooting(Solver):
     ) -> Solution:
         """One real-time iteration, or steps to convergence, from the guess's controls. See `Solver.solve`."""
         return self._program.solve(x0, parameters, reference, guess, self._one_call, deadline_ns)
+
+    def load_residual(self, residual: Residual) -> None:
+        """See `Solver.load_residual`."""
+        self._program.load_residual(residual)
 
     def reset(self) -> None:
         """Forget multipliers of earlier solves; the next call iterates to convergence."""

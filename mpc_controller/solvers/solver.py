@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 
 from mpc_controller.arrays import Array
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.solution import Solution
 from mpc_controller.solvers.trajectory import Trajectory
@@ -32,6 +33,14 @@ class Solver(abc.ABC):
         parameters (np,) in the order of `problem.parameters`; reference (N+1, nr); `guess` starts at the time for which x0
         holds; `deadline_ns` is on time.monotonic_ns().
         """
+
+    def load_residual(self, residual: Residual) -> None:
+        """Weights and guard of the problem's residual, for all solves from the next one on; nothing is compiled.
+
+        Before the first, plans are those of the physics alone. ValueError when the problem has none or one of another shape, or
+        where the method knows none.
+        """
+        raise ValueError(f"{type(self).__name__} plans without learned residuals; given is one of {residual.robot}")
 
     @abc.abstractmethod
     def reset(self) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from mpc_controller.native.build import Build, Source, build_library
 from mpc_controller.native.codegen import generate_c
 from mpc_controller.native.lanes import generate_lanes
+from mpc_controller.native.residual_code import residual_header
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.solvers.stage_functions import StageFunctions
 
@@ -50,7 +51,7 @@ def _code_digest() -> str:
 
 
 def _sources(functions: StageFunctions, method: str) -> Sequence[Source]:
-    generated = functions.functions()
+    problem, generated = functions.problem, functions.functions()
     kernels = Path(str(files("mpc_controller.native") / "kernels"))
     headers = [Source(path.name, path.read_text()) for path in sorted(kernels.glob("*.h"))]
     main = f'#include "problem.h"\n#include "{method}.h"\n#include "entry.h"\n'
@@ -63,6 +64,8 @@ def _sources(functions: StageFunctions, method: str) -> Sequence[Source]:
         Source("stages.c", generate_c(stages), optimization="-O1"),
         Source("solver.c", main),
     ]
+    if problem.residual is not None:
+        sources.append(Source("residual_sizes.h", residual_header(problem.residual.shape, problem.N)))
     if curvature:
         sources.append(Source("curvature.c", generate_c(curvature, "curvature"), optimization="-O1"))
     return sources if lanes is None else [*sources, Source("stage_lanes.c", lanes, optimization="-O1")]
@@ -94,6 +97,7 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
         "NCT": sum(row.entry is None for row in terminal),
         "ANY_SOFT": int(any(row.l1 >= 0 for row in path + terminal)),
         "CURVATURE": int(functions.curvature),
+        "RESIDUAL": int(problem.residual is not None),
         "WORK_SIZE": max(f.sz_w() for f in generated) + 1,
         "ARG_SIZE": max(f.sz_arg() for f in generated) + 1,
         "RES_SIZE": max(f.sz_res() for f in generated) + 1,

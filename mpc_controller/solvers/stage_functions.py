@@ -9,7 +9,9 @@ from typing import final
 
 import casadi as ca
 
+from mpc_controller.model.dynamics import nominal_dynamics
 from mpc_controller.model.integrators import has_foreign_linearization
+from mpc_controller.model.residual.fused import push
 from mpc_controller.problem.constraint import Constraint
 from mpc_controller.problem.cost import Cost, LeastSquares
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
@@ -58,7 +60,11 @@ class StageFunctions:
         path(x, u, x⁺, p, r, dt, w)       → w_end ⊟ x⁺, entries of [G_w G 0 G_u G_x], l, ∇l, ∇²l, g, ∇g, ∂(w_end ⊟ x⁺)/∂w_end
         path_value(x, u, x⁺, p, r, dt, w) → w_end ⊟ x⁺, l, g, G
 
-    With `curvature` also those of StageCurvature.
+    With `curvature` also those of StageCurvature. Of a problem with a residual (kernels/fused_stages.h), whose part none of the
+    others has, so that they are those of the physics alone:
+
+        features(x, u, p)    → z, ∂z/∂z'                    push(x, u, p, dt, r)    → γ, ∂γ/∂r, ∂γ/∂z' at fixed r
+        features_value, push_value: the same without derivatives                     over z' = (u, δx)
 
     ∇²l is JᵀWJ for least squares and the exact Hessian for general costs. Rows that are bounds on one entry of z come first
     in g and have no part in ∇g.
@@ -118,6 +124,7 @@ class StageFunctions:
             ca.Function("ocp_minus", [self._x, self._next], [ca.densify(gap)]),
             *((self._path_adjoint(), self._terminal_adjoint()) if self._adjoint else ()),
             *self._curvature(),
+            *self._fused(),
         ]
 
     @cached_property
@@ -127,6 +134,26 @@ class StageFunctions:
             return None
         p = self._p[: self.problem.dynamics.np]
         return self.inner.linearized(self._x, self._u, self._next, p, self._dt, self._lift)
+
+    def _fused(self) -> list[ca.Function]:
+        if self.problem.residual is None:
+            return []
+        dynamics, port = self.problem.dynamics, self.problem.residual.port
+        physics = nominal_dynamics(dynamics)
+        p, r = self._p[: physics.np], ca.SX.sym("r", port.nr)
+        z, gamma = port.features(self._x, self._u, p), push(physics, port, self._x, self._u, p, self._dt, r)
+        at, moved = [self._x, self._u, self._p], [self._x, self._u, self._p, self._dt, r]
+        z_slope = pad_rows(self._tangent_jacobian(z, with_controls=True).T)
+        by_r, by_z = pad_rows(ca.jacobian(gamma, r)), pad_rows(self._tangent_jacobian(gamma, with_controls=True).T)
+        return [
+            ca.Function(f"ocp_{name}", inputs, ca.cse([ca.densify(o) for o in outputs]))
+            for name, inputs, outputs in (
+                ("features", at, [z, z_slope]),
+                ("features_value", at, [z]),
+                ("push", moved, [gamma, by_r, by_z]),
+                ("push_value", moved, [gamma]),
+            )
+        ]
 
     def _curvature(self) -> list[ca.Function]:
         return StageCurvature(self.problem, self.path_rows, self.terminal_rows).functions() if self.curvature else []

@@ -83,6 +83,11 @@ class RigidBodyDynamics(TwiceDifferentiatedDynamics, InverseDynamics):
         nq = self.model.nq
         return rnea(self.model_at(p), x[:nq], x[nq:], xdot[nq:]) - self._selection @ u
 
+    def acceleration_by(self, x: ca.SX, p: ca.SX, efforts: ca.SX) -> ca.SX:
+        """M(q)⁻¹ τ (nv,): what further generalized forces τ (nv,) [N, N m] add to v̇."""
+        present = self.model_at(p)
+        return factorize(crba(present, x[: self.model.nq]), present.velocity_parents).solve(efforts)
+
     def efforts(self, controls: Array) -> Array:
         """Generalized forces (..., nv) of controls (..., nu), in numbers: 0 where nothing drives."""
         return np.asarray(controls @ ca.DM(self._selection).full().T)

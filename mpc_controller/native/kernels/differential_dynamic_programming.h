@@ -69,7 +69,7 @@ static double forward_pass(Memory *m, const Inputs *in, double alpha) {
             store(moved + v * LANES, kept);
             store(off + v * LANES, kept - planned * alpha);
         }
-        retract(w, w->x[k + 1], moved, w->trial_x[k + 1]);
+        step_end(w, w->x[k + 1], moved, w->trial_x[k + 1]);
     }
     return cost + terminal_value(w, in, w->trial_x[N], m->trial_g + N * NG);
 }

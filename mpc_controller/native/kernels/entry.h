@@ -17,6 +17,8 @@ typedef struct {
     const Options *options;
     Info *info;
     long long deadline_ns;
+    const double *residual_numbers;  // of a problem with a residual; null otherwise
+    const float *residual_weights;
 } Call;
 
 // Quaternions to unit length; 1 when one is too short to mean an attitude.
@@ -74,7 +76,7 @@ static int begin(const Call *c, double *x0) {
 // Begin and solve.
 static int run(const Call *c) {
     double x0[NXA];
-    const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns, x0};
+    const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns, x0, c->residual_numbers, c->residual_weights};
     const int status = begin(c, x0);
     return status == CONVERGED ? plan(c->memory, &in, c->options, c->info) : status;
 }
@@ -84,7 +86,7 @@ static int run(const Call *c) {
 void prepare(const Call *c) {
     Workspace *w = &c->memory->workspace;
     double x0[NXA];
-    const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns, w->x[0]};
+    const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns, w->x[0], c->residual_numbers, c->residual_weights};
     Call guess = *c;
     guess.x0 = c->X;
     if (begin(&guess, x0) == CONVERGED) prepare_phase(c->memory, &in);

@@ -22,7 +22,7 @@ static void clip(const ControlBox *box, int k, double *u) {
 static double step_from(Workspace *w, const Inputs *in, int k, const double *x, const double *u, const double *origin,
                         double *change, double *next) {
     const double value = stage_value(w, in, k, x, u, origin, change, w->g + k * NG);
-    retract(w, origin, change, next);
+    step_end(w, origin, change, next);
     return value;
 }
 
@@ -69,6 +69,10 @@ static void back_propagate(Workspace *w, const Inputs *in, double *gradient) {
     QP *q = &w->qp;
     double mu[N * NG + NGT + 1], swept[NZ];
     sides_multipliers(&q->sides, mu);
+#if RESIDUAL
+    const FusedInputs fused = fused_inputs(w, in);
+    fused_horizon(&w->fused, &fused, (const double(*)[NXA])w->x, (const double(*)[NU])w->u, 1);
+#endif
     terminal_arguments(w, in, w->x[N]);
     w->arg[3] = mu + N * NG, w->res[0] = q->pi[N];
     ocp_terminal_adjoint(w->arg, w->res, 0, w->work, 0);
@@ -76,6 +80,12 @@ static void back_propagate(Workspace *w, const Inputs *in, double *gradient) {
         stage_arguments(w, in, k, w->x[k], w->u[k], w->x[k + 1]);
         w->arg[6] = q->pi[k + 1], w->arg[7] = mu + k * NG, w->res[0] = swept;
         ocp_path_adjoint(w->arg, w->res, 0, w->work, 0);
+#if RESIDUAL
+        double slopes[NX * LZ] ALIGNED = {0};
+        fused_add_slopes(&w->fused, &fused, k, w->x[k], w->u[k], slopes);
+        for (int i = 0; i < NZ; i++)
+            for (int l = 0; l < NX; l++) swept[i] += slopes[l * LZ + i] * q->pi[k + 1][l];
+#endif
         memcpy(gradient + k * NU, swept, NU * sizeof(double));
         memcpy(q->pi[k], swept + NU, NX * sizeof(double));
     }

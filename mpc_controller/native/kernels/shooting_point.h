@@ -7,6 +7,9 @@
 #if STAGE_LANES
 #include "stage_lanes.h"
 #endif
+#if RESIDUAL
+#include "fused_stages.h"
+#endif
 
 typedef struct {
     QP qp;
@@ -23,12 +26,17 @@ typedef struct {
     StageLanes lanes;
     double values[N], defects[N][LX] ALIGNED;
 #endif
+#if RESIDUAL
+    Fused fused;
+#endif
 } Workspace;
 
 typedef struct {
     const double *p, *reference, *grid;
     long long deadline_ns;
     const double *x0;
+    const double *residual_numbers;  // ResidualData; null without one
+    const float *residual_weights;
 } Inputs;
 
 // How a solve ended (solution.py: Status), and what else is said of it, in the order of native_program.py.
@@ -83,13 +91,39 @@ INLINE void terminal_arguments(Workspace *w, const Inputs *in, const double *x) 
     w->arg[0] = x, w->arg[1] = in->p, w->arg[2] = in->reference + N * NR;
 }
 
-// The cost of path stage k; `miss` = F(x, u) ⊟ next, and its rows in `g`.
-INLINE double stage_value(Workspace *w, const Inputs *in, int k, const double *x, const double *u, const double *next, double *miss,
+#if RESIDUAL
+INLINE FusedInputs fused_inputs(Workspace *w, const Inputs *in) {
+    return (FusedInputs){in->p, in->grid, {in->residual_numbers, in->residual_weights}, w->work, w->arg, w->res};
+}
+
+// to += γ, which fused_push left.
+INLINE void add_push(const Workspace *w, double *to) {
+    for (int i = 0; i < NX; i++) to[i] += w->fused.push[i];
+}
+#endif
+
+// The cost of path stage k; `miss` = F(x, u) ⊟ next of the physics alone, and its rows in `g`.
+INLINE double physics_value(Workspace *w, const Inputs *in, int k, const double *x, const double *u, const double *next, double *miss,
                           double *g) {
     double value;
     stage_arguments(w, in, k, x, u, next);
     w->res[0] = miss, w->res[1] = &value, w->res[2] = g;
     ocp_path_value(w->arg, w->res, 0, w->work, 0);
+    return value;
+}
+
+// The same with what a residual adds to `miss`.
+INLINE double stage_value(Workspace *w, const Inputs *in, int k, const double *x, const double *u, const double *next, double *miss,
+                          double *g) {
+    const double value = physics_value(w, in, k, x, u, next, miss, g);
+#if RESIDUAL
+    const FusedInputs fused = fused_inputs(w, in);
+    Fused *f = &w->fused;
+    fused_features(f, &fused, k, x, u, 0);
+    residual_values(&f->residual, &fused.data, f->z[k], 1, f->r[k], 0);
+    fused_push(f, &fused, k, x, u, 0);
+    add_push(w, miss);
+#endif
     return value;
 }
 
@@ -105,6 +139,18 @@ INLINE double terminal_value(Workspace *w, const Inputs *in, const double *x, do
 INLINE void retract(Workspace *w, const double *x, const double *dx, double *to) {
     w->arg[0] = x, w->arg[1] = dx, w->res[0] = to;
     ocp_plus(w->arg, w->res, 0, w->work, 0);
+}
+
+// Where a step ends that misses origin by `miss`, right after its stage_value: (origin ⊞ (miss − γ)) ⊞ γ.
+INLINE void step_end(Workspace *w, const double *origin, const double *miss, double *to) {
+#if RESIDUAL && QUATERNIONS
+    double physics[LX], end[NXA];
+    for (int i = 0; i < NX; i++) physics[i] = miss[i] - w->fused.push[i];
+    retract(w, origin, physics, end);
+    retract(w, end, w->fused.push, to);
+#else
+    retract(w, origin, miss, to);
+#endif
 }
 
 // Take the trial for the iterate.
@@ -123,6 +169,18 @@ static void add_chords(Workspace *w, double sign) {
 #endif
 }
 
+// What a residual adds to the path stages of the programme, linearised at the iterate.
+static void fuse_stages(Workspace *w, const Inputs *in) {
+#if RESIDUAL
+    const FusedInputs fused = fused_inputs(w, in);
+    fused_horizon(&w->fused, &fused, (const double(*)[NXA])w->x, (const double(*)[NU])w->u, 1);
+    for (int k = 0; k < N; k++) {
+        fused_add_slopes(&w->fused, &fused, k, w->x[k], w->u[k], w->qp.stage[k].transition);
+        add_push(w, w->qp.stage[k].defect);
+    }
+#endif
+}
+
 // Fill the path stages of the programme at the iterate; their cost.
 #if STAGE_LANES
 static double linearize_path(Workspace *w, const Inputs *in) {
@@ -132,6 +190,7 @@ static double linearize_path(Workspace *w, const Inputs *in) {
         lanes_inputs(&w->lanes, (const double *)w->x, (const double *)w->u, in->reference, in->grid, k);
         lanes_path(&w->lanes, w->qp.stage, w->values, w->g, k);
     }
+    fuse_stages(w, in);
     for (int k = 0; k < N; k++) {
         riccati_transpose(&w->qp.stage[k]);
         cost += w->values[k];
@@ -154,9 +213,10 @@ static double linearize_path(Workspace *w, const Inputs *in) {
 #if INNER
         inner_condense(&w->inner, k, s);
 #endif
-        riccati_transpose(s);
         cost += value;
     }
+    fuse_stages(w, in);
+    for (int k = 0; k < N; k++) riccati_transpose(&q->stage[k]);
     return cost;
 }
 #endif
@@ -204,9 +264,26 @@ static void add_misses(Merit *m, const double *miss, int n) {
     }
 }
 
+// A residual of all stages at the point (x, u), and then what it adds to what each misses.
+static void fuse_horizon(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU]) {
+#if RESIDUAL
+    const FusedInputs fused = fused_inputs(w, in);
+    fused_horizon(&w->fused, &fused, x, u, 0);
+#endif
+}
+
+INLINE void fuse_value(Workspace *w, const Inputs *in, int k, const double *x, const double *u, double *miss) {
+#if RESIDUAL
+    const FusedInputs fused = fused_inputs(w, in);
+    fused_push(&w->fused, &fused, k, x, u, 0);
+    add_push(w, miss);
+#endif
+}
+
 // What the path stages of the point (x, u), the iterate or the trial, add to its merit; leaves their rows in `g`.
 #if STAGE_LANES
 static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU], Merit *m) {
+    fuse_horizon(w, in, x, u);
     lanes_begin(&w->lanes, in->p);
     for (int k = 0; k < N; k += LANES) {
         lanes_inputs(&w->lanes, (const double *)x, (const double *)u, in->reference, in->grid, k);
@@ -214,18 +291,21 @@ static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA]
     }
     for (int k = 0; k < N; k++) {
         m->cost += w->values[k];
+        fuse_value(w, in, k, x[k], u[k], w->defects[k]);
         add_misses(m, w->defects[k], NX);
     }
 }
 #else
 static void evaluate_path(Workspace *w, const Inputs *in, const double (*x)[NXA], const double (*u)[NU], Merit *m) {
     double defect[LX];
+    fuse_horizon(w, in, x, u);
     for (int k = 0; k < N; k++) {
 #if INNER
         double G[INNER];
         w->arg[6] = x == w->x ? w->inner.w[k] : w->inner.trial[k], w->res[3] = G;
 #endif
-        m->cost += stage_value(w, in, k, x[k], u[k], x[k + 1], defect, w->g + k * NG);
+        m->cost += physics_value(w, in, k, x[k], u[k], x[k + 1], defect, w->g + k * NG);
+        fuse_value(w, in, k, x[k], u[k], defect);
 #if INNER
         // Of one state's equations at the nodes the largest alone: their multipliers sum to Aᵀπ, which the penalty is measured by.
         double worst[NXA] = {0};

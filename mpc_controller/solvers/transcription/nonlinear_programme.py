@@ -73,6 +73,10 @@ class NonlinearProgramme(Solver):
         check_choice("NonlinearProgramme", "backend", backend, tuple(PROGRAMME_BACKENDS))
         check_count("NonlinearProgramme", max_iterations=max_iterations)
         check_fraction("NonlinearProgramme", tolerance=tolerance)
+        if problem.residual is not None:
+            raise ValueError(
+                f"NonlinearProgramme: problem '{problem.name}' has a residual, which the native solvers alone know"
+            )
         start = time.monotonic()
         self.problem = problem
         self._transcription = transcription = Transcription(problem, scheme, controls, objective)
