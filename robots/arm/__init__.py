@@ -15,6 +15,7 @@ from robots.arm.dynamics import MJCF, arm_dynamics
 from robots.arm.excitation import excitation
 from robots.arm.mjcf_parameters import mjcf_changes
 from robots.arm.numeric import NumericArm
+from robots.arm.residual import residual_port
 
 # N m/rad and N m s/rad: the joint impedance gains of Franka's own example controllers (franka_ros).
 _STIFFNESS = np.array([600.0, 600.0, 600.0, 600.0, 250.0, 150.0, 50.0])
@@ -50,6 +51,7 @@ def robot() -> Robot:
         disturbance_std=np.full(7, 5.0),
         mjcf_changes=mjcf_changes,
         excitation=excitation,
+        residual_port=residual_port(nominal),
     )
 
 

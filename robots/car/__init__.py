@@ -15,6 +15,7 @@ from robots.car.dynamics import BicycleDynamics
 from robots.car.excitation import excitation
 from robots.car.mjcf_adapter import mjcf_adapter
 from robots.car.mjcf_parameters import mjcf_changes
+from robots.car.residual import residual_port
 
 _BRAKING_LIMIT = 7.0  # N; 1.9 m/s², within the rear tyres' grip at full steering
 _BRAKING_GAIN = 25.0  # N s/m; the last 0.3 m/s die out within half a second, without a jerk at standstill
@@ -47,6 +48,7 @@ def robot() -> Robot:
         mjcf_changes=mjcf_changes,
         mjcf_adapter=mjcf_adapter(dynamics.nominal.parameters),
         excitation=excitation,
+        residual_port=residual_port(),
     )
 
 

@@ -14,6 +14,7 @@ from robots.cartpole.dynamics import CartpoleDynamics
 from robots.cartpole.excitation import excitation
 from robots.cartpole.hold import balance_in_place
 from robots.cartpole.mjcf_parameters import mjcf_changes
+from robots.cartpole.residual import residual_port
 
 _PLANT_RATE_HZ = 500.0
 _DISTURBANCE_LIMITS = (5.0, 10.0)  # m/s², rad/s²: a quarter of what full force does
@@ -45,4 +46,5 @@ def robot() -> Robot:
         disturbance_std=np.array([1.0, 1.0]),
         mjcf_changes=mjcf_changes,
         excitation=excitation,
+        residual_port=residual_port(),
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from mpc_controller.identification.model_structure import ModelStructure
 from robots.crazyflie.dynamics import CrazyflieDynamics
+from robots.crazyflie.residual import residual_port
 
 
 def structure() -> ModelStructure:
@@ -21,4 +22,5 @@ def structure() -> ModelStructure:
         horizon_s=0.5,
         delay_limit_s=0.03,
         measured_starts=True,
+        residual_port=residual_port(),
     )

@@ -11,6 +11,7 @@ from mpc_controller.model.dynamics import Dynamics
 from mpc_controller.model.manifold import Manifold, quaternion_multiply
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.model.parameters import Parameter, Parameters
+from mpc_controller.model.rotation import rotation_matrix
 
 GRAVITY = 9.81  # m/s²
 LEVER = 0.0325  # m, of a rotor about the roll and the pitch axis: the firmware's ARM_LENGTH, 0.046 m, by √2
@@ -102,13 +103,3 @@ class CrazyflieDynamics(Dynamics):
             gain * lever - damping * omega + flow + gyroscopic,
             (u[:4] * u[4] - voltage) / lag,
         )
-
-
-def rotation_matrix(quaternion: ca.SX) -> ca.SX:
-    """R(q) (3, 3) of a unit quaternion (w, x, y, z): body to world."""
-    w, x, y, z = ca.vertsplit(quaternion)
-    return ca.vertcat(
-        ca.horzcat(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        ca.horzcat(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        ca.horzcat(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )

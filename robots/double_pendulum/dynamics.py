@@ -61,9 +61,9 @@ class DoublePendulumDynamics(Dynamics):
     def xdot(self, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
         q1, q2, w1, w2 = ca.vertsplit(x)
         k = self.parameters.unpack(p)
-        a, gravity_2 = k["coupling"] * ca.cos(q2), k["gravity_2"] * ca.sin(q1 + q2)
-        M11, M12 = k["inertia_1"] + k["inertia_2"] + 2 * a, k["inertia_2"] + a
-        M22 = k["inertia_2"] + k["armature_2"]
+        gravity_2 = k["gravity_2"] * ca.sin(q1 + q2)
+        M = self.mass_matrix(x, p)
+        M11, M12, M22 = M[0, 0], M[0, 1], M[1, 1]
         centrifugal = k["coupling"] * ca.sin(q2)
         friction_1 = k["viscous_1"] * w1 + k["coulomb_1"] * ca.tanh(w1 / k["stiction_rate"])
         friction_2 = k["viscous_2"] * w2 + k["coulomb_2"] * ca.tanh(w2 / k["stiction_rate"])
@@ -76,3 +76,10 @@ class DoublePendulumDynamics(Dynamics):
             (M22 * torque_1 - M12 * torque_2) / determinant,
             (M11 * torque_2 - M12 * torque_1) / determinant,
         )
+
+    def mass_matrix(self, x: ca.SX, p: ca.SX) -> ca.SX:
+        """M(q) (2, 2) [kg m²]."""
+        k = self.parameters.unpack(p)
+        a = k["coupling"] * ca.cos(x[1])
+        M12, M22 = k["inertia_2"] + a, k["inertia_2"] + k["armature_2"]
+        return ca.vertcat(ca.horzcat(k["inertia_1"] + k["inertia_2"] + 2 * a, M12), ca.horzcat(M12, M22))

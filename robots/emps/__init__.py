@@ -6,6 +6,7 @@ import numpy as np
 
 from mpc_controller.identification.model_structure import ModelStructure
 from robots.emps.dynamics import EmpsDynamics
+from robots.emps.residual import residual_port
 
 
 def structure() -> ModelStructure:
@@ -19,4 +20,5 @@ def structure() -> ModelStructure:
         horizon_s=2.0,
         fixed=("stiction_speed",),
         controls_held=False,  # the drive's own loop is faster than the 1 kHz of the records
+        residual_port=residual_port(),
     )

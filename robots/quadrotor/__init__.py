@@ -14,6 +14,7 @@ from robots.quadrotor.dynamics import QuadrotorDynamics
 from robots.quadrotor.excitation import excitation
 from robots.quadrotor.hold import hover_in_place
 from robots.quadrotor.mjcf_parameters import mjcf_changes
+from robots.quadrotor.residual import residual_port
 
 _PLANT_RATE_HZ = 500.0
 # m/s² and rad/s²: a mass 20 % off or drag at 3 m/s, a centre of mass 1 mm off; far below the push of the ground (9.8 m/s²).
@@ -48,4 +49,5 @@ def robot() -> Robot:
         disturbance_std=np.array([2.0] * 3 + [5.0] * 3),
         mjcf_changes=mjcf_changes,
         excitation=excitation,
+        residual_port=residual_port(),
     )
