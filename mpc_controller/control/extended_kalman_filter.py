@@ -14,6 +14,7 @@ from mpc_controller.control.estimator import Estimate, Estimator
 from mpc_controller.control.gap import Gap
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.control.slow_parameters import SlowParameters, checked_std, disturbances_of
+from mpc_controller.native.residual_code import PackedResidual
 from mpc_controller.robot import Robot
 
 
@@ -53,9 +54,9 @@ class ExtendedKalmanFilter(Estimator):
     τ = `command_delay_s`, keeps a bang-bang command through a delay that the model leaves out from looking like an outlier or
     a disturbance.
 
-    When other parameters than s change, the disturbance d changes with them, so that F(x̂, u, p, dt) stays where it was: what d
-    made up for is not made up for twice. Learned parameters (SlowParameters) stand still in an `update` that must not learn:
-    their rows of K are 0, which the Joseph form takes (Schmidt's consider filter), so that P stays that of the errors made.
+    When other parameters than s change, or a learned residual, the disturbance d changes with them, so that F(x̂, u, p, dt)
+    stays where it was: what d made up for is not made up for twice. Learned parameters (SlowParameters) stand still in an
+    `update` that must not learn: their rows of K are 0, which the Joseph form takes (Schmidt's consider filter), so that P stays that of the errors made.
     Their columns of E are taken at the averaged command ū, ū' = (u − ū)/`calm_command_s`: a controller feeds the sensors' noise
     back into u, so that ∂F/∂s at u shares noise with x̂ and pulls ŝ to where the two cancel, far from the truth where gains are
     high. At ū it does not, as an instrument; for a first-order average ⟨ū, u⟩ = ⟨ū, ū⟩, so the gain is right, too.
@@ -97,6 +98,7 @@ class ExtendedKalmanFilter(Estimator):
         self._identity = np.eye(self._n + len(slow.names))
         self._time_ns: int | None = None
         self._other_parameters: Array | None = None
+        self._residual: PackedResidual | None = None
         self._calm_control: Array | None = None
         self._state, self._slow = self._initial_state, slow.start
         self._P, self._U = self._initial_covariance, np.zeros((self._nu, self._nu))
@@ -143,7 +145,7 @@ class ExtendedKalmanFilter(Estimator):
         """All but what was learned."""
         self._time_ns = None
         self._control = np.zeros(self._nu)
-        self._other_parameters = None
+        self._other_parameters, self._residual = None, None
         self._calm_control = None
         self._slope = np.zeros((self._n, len(self._learned)))
         self._correction = np.zeros(self._n)
@@ -190,12 +192,15 @@ class ExtendedKalmanFilter(Estimator):
     def _change_parameters(self, control: Array, p: Array, dt: float) -> None:
         """Give the disturbance what a change of the other parameters takes from it: F(x̂, u, p, dt) stays where it was."""
         last, self._other_parameters = self._other_parameters, p[self._others]
-        if last is None or np.array_equal(last, self._other_parameters) or dt <= 0 or self._nd == 0:
+        last_residual, self._residual = self._residual, self._predictor.residual
+        is_same = last is not None and np.array_equal(last, self._other_parameters) and last_residual is self._residual
+        if last is None or is_same or dt <= 0 or self._nd == 0:
             return
         before = p.copy()
         before[self._others] = last
         after_step, _, _, E = self._predictor.linearize(self._state, control, p, dt)
-        lost = self._manifold.difference(self._predictor.step(self._state, control, before, dt), after_step)
+        before_step = self._predictor.step(self._state, control, before, dt, last_residual)
+        lost = self._manifold.difference(before_step, after_step)
         if np.isfinite(lost).all():
             d, nd = self._slow.copy(), self._nd
             d[:nd] += np.linalg.lstsq(E[:, :nd], lost, rcond=None)[0]

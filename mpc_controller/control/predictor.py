@@ -8,10 +8,14 @@ from typing import final
 import casadi as ca
 
 from mpc_controller.arrays import Array
+from mpc_controller.control.fused_push import FusedPush
 from mpc_controller.model.dynamics import DifferentiatedDynamics, DisturbedDynamics
 from mpc_controller.model.integrators import Integrator
+from mpc_controller.model.residual.fused import FusedTerm
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.model.tangent_maps import normalized, tangent_maps
 from mpc_controller.native.function import NativeFunction
+from mpc_controller.native.residual_code import PackedResidual
 
 
 @final
@@ -22,6 +26,9 @@ class Predictor:
 
     x (nx,), u (nu,), p (np,) in the order of `dynamics.parameters`, dt [s]. `slow` names the parameters to differentiate by:
     all disturbances when None. The constructor compiles (or takes from the cache).
+
+    With a `residual` F is the fused step F ⊞ γ (model/residual/fused.py), whose weights `load_residual` gives: before, there is
+    no correction. A turns as if γ did not rotate, which it does by less than a milliradian.
     """
 
     def __init__(
@@ -30,6 +37,7 @@ class Predictor:
         integrator: Integrator,
         report: Callable[[str], None] = lambda line: None,
         slow: Sequence[str] | None = None,
+        residual: FusedTerm | None = None,
     ) -> None:
         self.dynamics = dynamics
         self.slow = dynamics.parameters.names[dynamics.nominal.np :] if slow is None else tuple(slow)
@@ -41,15 +49,35 @@ class Predictor:
             ca.Function("linearize", [x, u, p, dt], [x_next, A, B, E]), f"the estimator of {dynamics.name}", report
         )
 
-    def step(self, x: Array, u: Array, p: Array, dt: float) -> Array:
-        """x⁺ (nx,)."""
-        return self._step(x, u, p, (dt,))[0]
+        self.push = None if residual is None else FusedPush(dynamics.nominal, residual, report)
+
+    @property
+    def residual(self) -> PackedResidual | None:
+        """What is loaded; None without a residual."""
+        return None if self.push is None else self.push.loaded
+
+    def load_residual(self, residual: Residual) -> None:
+        """ValueError when the model has none, or one of another shape."""
+        if self.push is None:
+            raise ValueError(f"the prediction of {self.dynamics.name} has no residual; given is one of {residual.robot}")
+        self.push.load(residual)
+
+    def step(self, x: Array, u: Array, p: Array, dt: float, packed: PackedResidual | None = None) -> Array:
+        """x⁺ (nx,); with another residual than the loaded one where it is given."""
+        x_next = self._step(x, u, p, (dt,))[0]
+        if self.push is None:
+            return x_next
+        return self.dynamics.manifold.retract(x_next, self.push.value(x, u, p, dt, packed))
 
     def linearize(self, x: Array, u: Array, p: Array, dt: float) -> tuple[Array, Array, Array, Array]:
         """x⁺ (nx,), A (ndx, ndx), B (ndx, nu), E (ndx, slow)."""
         x_next, A, B, E = self._linearize(x, u, p, (dt,))
         ndx = len(A)
-        return x_next, A.reshape(ndx, -1), B.reshape(ndx, -1), E.reshape(ndx, -1)
+        A, B, E = A.reshape(ndx, -1), B.reshape(ndx, -1), E.reshape(ndx, -1)
+        if self.push is None:
+            return x_next, A, B, E
+        gamma, by_x, by_u = self.push.linearize(x, u, p, dt)
+        return self.dynamics.manifold.retract(x_next, gamma), A + by_x, B + by_u, E
 
 
 @final

@@ -14,6 +14,7 @@ from mpc_controller.control.estimator import Estimate
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.control.runtime_parameters import RuntimeParameters
 from mpc_controller.control.tracker import Tracker
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers.solution import Solution, Status
 from mpc_controller.solvers.solver import NO_DEADLINE, Solver
@@ -78,6 +79,18 @@ class RecedingHorizon:
         self._last_sent: Solution | None = None  # the same, at the times when they are sent
         self._failures_in_a_row = 0
         self.task_start_ns: int | None = None
+
+    def load_residual(self, residual: Residual) -> None:
+        """Plan and predict with it from now on. ValueError when the problem has no residual, or one of another shape."""
+        self._solver.load_residual(residual)
+        self._predictor.load_residual(residual)
+
+    def residual_gate(self, motion: PlannedMotion, model: Array) -> tuple[float, Array] | None:
+        """Gate of the residual where a motion starts, and its features (nz,) there; None without a residual."""
+        push = self._predictor.push
+        if push is None or not motion.solution.is_usable:
+            return None
+        return push.gate(motion.state, motion.solution.trajectory.controls[0], model)
 
     def reset(self) -> None:
         """Forget plans, the solver's memory and the task's clock."""

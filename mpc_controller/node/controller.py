@@ -15,6 +15,7 @@ from mpc_controller.control.pace import Pace
 from mpc_controller.control.receding_horizon import RecedingHorizon, ReferenceOverride
 from mpc_controller.control.runtime_parameters import RuntimeParameters
 from mpc_controller.model.parameters import ParameterError
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.node.event_log import EventLog
 from mpc_controller.node.observed import is_repeat, is_restart, refusal
 from mpc_controller.node.plan_message import empty_plan, plan_message
@@ -29,7 +30,8 @@ _SOLVE_BY = 0.8
 @final
 @dataclass(frozen=True)
 class ControlJob:
-    """What to control and how: robot, task, the parts that do it, and the rate of plans [Hz]. `solver` is its name."""
+    """What to control and how: robot, task, the parts that do it, and the rate of plans [Hz]. `solver` is its name; `residual`
+    is what each epoch starts with."""
 
     robot: Robot
     task: Task
@@ -37,6 +39,7 @@ class ControlJob:
     estimator: Estimator
     horizon: RecedingHorizon
     rate_hz: float
+    residual: Residual | None = None
 
     def __post_init__(self) -> None:
         own, wanted = self.robot.dynamics, self.task.problem.dynamics
@@ -65,6 +68,8 @@ class Controller:
         self._job = job
         self._horizon, self._estimator = job.horizon, job.estimator
         self._horizon.reset()
+        if job.residual is not None:
+            self._horizon.load_residual(job.residual)
         self._estimator.reset()
         self._parameters = RuntimeParameters(job.robot, job.task.problem)
         self._period_ns = round(1e9 / job.rate_hz)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from mpc_controller.bus.link import Link
@@ -14,6 +14,8 @@ from mpc_controller.control.predictor import Predictor
 from mpc_controller.control.receding_horizon import RecedingHorizon
 from mpc_controller.control.runtime_parameters import RuntimeParameters
 from mpc_controller.model.integrators import RungeKutta4
+from mpc_controller.model.residual.fused import FusedTerm
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.node.controller import ControlJob, Controller
 from mpc_controller.node.controller_summary import ControllerSummary, Totals
 from mpc_controller.node.introduction import Introduction
@@ -31,24 +33,38 @@ _COLLECT_EVERY = 256  # plans
 @dataclass(frozen=True)
 class ControllerOptions:
     """solver: its name, for the messages. rate_hz: plans per second (None: the robot's). estimator: its name in ESTIMATORS.
-    plant_timeout_s: how long a plant may take to say its first word. realtime_priority: SCHED_FIFO (0: off)."""
+    plant_timeout_s: how long a plant may take to say its first word. realtime_priority: SCHED_FIFO (0: off).
+    residual: what is learned of the model, to start with."""
 
     solver: str = ""
     rate_hz: float | None = None
     estimator: str = "ekf"
     plant_timeout_s: float = 5.0
     realtime_priority: int = 0
+    residual: Residual | None = None
 
 
 def control_job(
     robot: Robot, task: Task, solver: Solver, options: ControllerOptions, report: Callable[[str], None] = lambda line: None
 ) -> ControlJob:
-    """The parts of a controller, built: compiles the model's predictor and reports that. The same for node and replay."""
-    predictor = Predictor(robot.dynamics, RungeKutta4(), report)
+    """The parts of a controller, built: compiles the model's predictor and reports that. The same for node and replay.
+
+    With `options.residual` the task's problem has the term for it (`fused_task`).
+    """
+    predictor = Predictor(robot.dynamics, RungeKutta4(), report, residual=task.problem.residual)
     estimator = ESTIMATORS[options.estimator](robot, predictor, task.initial_state)
     horizon = RecedingHorizon(robot, task, solver, predictor)
     rate_hz = options.rate_hz or robot.control_rate_hz
-    return ControlJob(robot, task, options.solver or task.solver, estimator, horizon, rate_hz)
+    return ControlJob(robot, task, options.solver or task.solver, estimator, horizon, rate_hz, options.residual)
+
+
+def fused_task(robot: Robot, task: Task, residual: Residual | None) -> Task:
+    """The task on the model with a residual; as it is without one. ValueError when the robot has no port for it."""
+    if residual is None:
+        return task
+    if robot.residual_port is None:
+        raise ValueError(f"'{robot.name}' does not say where a learned residual enters (Robot.residual_port)")
+    return replace(task, problem=replace(task.problem, residual=FusedTerm(robot.residual_port, residual.shape)))
 
 
 def run_controller(
