@@ -11,7 +11,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.robot import Robot
 from sim.mjcf import MjcfState, load_mjcf
-from sim.perturbation import drag_dofs, law_parameters, linear_drag, scale_model
+from sim.perturbation import hidden_effects, law_parameters, scale_model
 from sim.truth import SimTruth
 
 
@@ -31,8 +31,7 @@ class MujocoPlant:
         self._robot, self._adapter = robot, robot.mjcf_adapter
         self._state = MjcfState(robot, self.model, self.data)
         self._steps = whole_steps(period_s, self.model.opt.timestep)
-        self._drag_dofs = drag_dofs(self.model, robot, truth)
-        self._drag = linear_drag(self.model, truth)
+        self._effects = hidden_effects(self.model, robot, truth)
         self._law_parameters = law_parameters(self.model, robot, truth)
         scale_model(self.model, self.data, truth)
         self._noise = _Noise(robot, truth.noise_scale, seed)
@@ -69,9 +68,10 @@ class MujocoPlant:
         data.ctrl[:] = command
         if self._adapter is not None:
             data.qfrc_applied[:] = self._adapter.forces(self._truth_state, self._law_parameters)
-            data.qfrc_applied[self._drag_dofs] -= self._drag * data.qvel[self._drag_dofs]
-        elif self._drag_dofs:
-            data.qfrc_applied[self._drag_dofs] = -self._drag * data.qvel[self._drag_dofs]
+        else:
+            data.qfrc_applied[:] = 0.0
+        for effect in self._effects:
+            effect.act(data)
         mujoco.mj_step(self.model, data)
         if self._warnings.any():
             kind = int(self._warnings.argmax())

@@ -10,12 +10,17 @@ import mujoco
 
 from mpc_controller.arrays import Array
 from mpc_controller.robot import Robot
+from sim.drag import LinearDrag
+from sim.hidden_effect import HiddenEffect
+from sim.rotors import MotorLag, RotorAir, Rotors
 from sim.truth import SimTruth
+
+_OF_ROTORS = ("rotor_drag", "thrust_loss", "ground_effect_radius", "motor_lag_scale", "spin_down_scale")
 
 
 def check_truth(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> None:
     """Raise ValueError, as the plant's constructor would, for a truth that this robot cannot have."""
-    drag_dofs(model, robot, truth)
+    hidden_effects(model, robot, truth)
     law_parameters(model, robot, truth)
 
 
@@ -27,6 +32,29 @@ def scale_model(model: mujoco.MjModel, data: mujoco.MjData, truth: SimTruth) -> 
     model.dof_frictionloss[:] *= truth.joint_friction_scale
     model.actuator_gainprm[:, 0] *= truth.actuator_gain_scale
     mujoco.mj_setConst(model, data)
+
+
+def hidden_effects(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> list[HiddenEffect]:
+    """What acts before every step; ValueError for a truth that names what this robot has not."""
+    effects: list[HiddenEffect] = []
+    dofs = drag_dofs(model, robot, truth)
+    if dofs:
+        effects.append(LinearDrag(dofs, linear_drag(model, truth)))
+    return effects + rotor_effects(model, robot, truth)
+
+
+def rotor_effects(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> list[HiddenEffect]:
+    """Those of rotors and their motors."""
+    default = SimTruth()
+    changed = [name for name in _OF_ROTORS if getattr(truth, name) != getattr(default, name)]
+    if not changed:
+        return []
+    rotors = Rotors.of(model)
+    if rotors is None:
+        name, value, valid = changed[0], getattr(truth, changed[0]), getattr(default, changed[0])
+        raise ValueError(f"sim.truth: '{name}' is {value:g}; '{robot.name}' does not fly with rotors, so it must be {valid:g}")
+    air = RotorAir(rotors, model, truth.rotor_drag, truth.thrust_loss, truth.ground_effect_radius)
+    return [air, MotorLag(rotors, model, truth.motor_lag_scale, truth.spin_down_scale)]
 
 
 def drag_dofs(model: mujoco.MjModel, robot: Robot, truth: SimTruth) -> list[int]:

@@ -19,6 +19,11 @@ _RANGES = {
     "actuator_delay_s": (0.0, 1.0),
     "observation_delay_s": (0.0, 1.0),
     "noise_scale": (0.0, 100.0),
+    "rotor_drag": (0.0, 10.0),
+    "thrust_loss": (0.0, 10.0),
+    "ground_effect_radius": (0.0, 10.0),
+    "motor_lag_scale": (0.1, 10.0),
+    "spin_down_scale": (0.1, 10.0),
 }
 _PARAMETER_SCALES = (0.1, 10.0)
 
@@ -37,6 +42,11 @@ class SimTruth:
     noise_scale: factor on Robot.measurement_std, the standard deviation of Gaussian noise in the tangent space.
     parameter_scale: factors, by name, on the model parameters that a robot's own force law sees (Robot.mjcf_adapter), for
     example a car's tyres. They do not change the MJCF, as mass_scale does not change the law's parameters.
+
+    What no parameters of a model stand for, of flying bodies with rotors (formulas: sim/rotors.py): rotor_drag [√N s/m], by the
+    root of a rotor's thrust and its speed across its axis; thrust_loss [N s²/m²], by the square of its advance ratio;
+    ground_effect_radius [m], of the rotor that the ground would cushion as the whole; motor_lag_scale, factor on the motors'
+    time constants, and spin_down_scale, a further one while they slow down.
     """
 
     mass_scale: float = 1.0
@@ -49,6 +59,11 @@ class SimTruth:
     noise_scale: float = 1.0
     parameter_scale: Mapping[str, float] = field(default_factory=dict)
     inertia_scale: float = 1.0
+    rotor_drag: float = 0.0
+    thrust_loss: float = 0.0
+    ground_effect_radius: float = 0.0
+    motor_lag_scale: float = 1.0
+    spin_down_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
