@@ -19,7 +19,7 @@ solver = "multiple-shooting"    # default: the task's own
 rate_hz = 100                   # of planning, at most the plant's rate; default: the robot's own
 parameters = "identified.toml"  # default: the robot's own; a relative path starts at the folder of this file
 excitation = "excitation.toml"  # move for identification, as a file of `mpc excite` says, instead of a task; default: no
-estimator = "ekf"               # or "passthrough"
+estimator = "ekf"               # or "ekf-without-disturbance", which does not learn what the model lacks, or "passthrough"
 
 [adapt]                     # present: learn these beside the controller, and tell it, as `mpc adapt` does
 parameters = ["mass"]       # of the robot's model

@@ -55,7 +55,7 @@ class GreedyCommand(click.Command):
 # As in mpc_controller.solvers, which is slow to import.
 SOLVER_NAMES = ("multiple-shooting", "collocation", "ilqr", "ddp", "single-shooting", "lqr")
 HOW_TO_PLAN = f"How to plan: {', '.join(SOLVER_NAMES)}."
-ESTIMATOR_NAMES = ("ekf", "passthrough")  # as in mpc_controller.control.estimators, likewise
+ESTIMATOR_NAMES = ("ekf", "ekf-without-disturbance", "passthrough")  # as in mpc_controller.control.estimators, likewise
 
 RATE = Number(RATE_HZ)
 DURATION = Number(DURATION_S)

@@ -9,6 +9,7 @@ import pytest
 
 from mpc_controller.arrays import Array
 from mpc_controller.control.estimator import Estimator
+from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.control.extended_kalman_filter import ExtendedKalmanFilter, FilterOptions
 from mpc_controller.control.passthrough import Passthrough
 from mpc_controller.control.predictor import Predictor
@@ -341,3 +342,12 @@ def test_a_filter_and_a_predictor_of_other_parameters_are_refused():
         ValueError, match=r"slow parameters are \('disturbance.q_dot',\), the predictor's derivatives \('mass',\)"
     ):
         ExtendedKalmanFilter(robot, Predictor(robot.dynamics, RungeKutta4(), slow=("mass",)), START)
+
+
+def test_the_filter_without_disturbance_learns_no_push_and_tells_the_state_all_the_same():
+    robot = sled()
+    filter_ = ESTIMATORS["ekf-without-disturbance"](robot, predictor(robot), START)
+    for k, u, x, z in pushed_sled(1.0, 500, 1e-4):
+        estimate = filter_.update(observation(robot, k, z, u), P_SLED)
+        assert estimate.disturbance == pytest.approx([0.0], abs=0.0)
+        assert abs(estimate.state[0] - x[0]) < 0.01  # it trails the push, and no more than that
