@@ -40,6 +40,7 @@ def robot() -> Robot:
             "hover": partial(tasks.hover, dynamics),
             "waypoints": partial(tasks.waypoints, dynamics),
             "figure-eight": partial(tasks.figure_eight, dynamics),
+            **{f"swoop-{pace}" if pace else "swoop": partial(tasks.swoop, dynamics, pace) for pace in tasks.SWOOP_RATES},
         },
         default_task="figure-eight",
         hold=hover_in_place(dynamics),

@@ -46,8 +46,8 @@ def through(points: Sequence[Sequence[float]], starts: Sequence[float], duration
     return path
 
 
-def lemniscate(length: float, width: float, rate: float, start: float, blend: float) -> Path:
-    """A figure eight (length · sin φ, width · sin φ cos φ, 0) about the origin [m].
+def lemniscate(length: float, width: float, rate: float, start: float, blend: float, rise: float = 0.0) -> Path:
+    """A figure eight (length · sin φ, width · sin φ cos φ, rise · sin² φ) about the origin, its crossing [m].
 
     φ̇ rises from 0 at `start` to `rate` [rad/s] within `blend` [s].
     """
@@ -58,12 +58,12 @@ def lemniscate(length: float, width: float, rate: float, start: float, blend: fl
         d1, d2, d3 = rate * step[:3]
         sin, cos = length * np.sin(phase), length * np.cos(phase)
         sin2, cos2 = width / 2 * np.sin(2 * phase), width / 2 * np.cos(2 * phase)
-        zero = np.zeros_like(phase)
-        p1 = np.stack([cos, 2 * cos2, zero])
-        p2 = np.stack([-sin, -4 * sin2, zero])
-        p3 = np.stack([-cos, -8 * cos2, zero])
+        up, up1, up2 = rise * np.sin(phase) ** 2, rise * np.sin(2 * phase), 2 * rise * np.cos(2 * phase)
+        p1 = np.stack([cos, 2 * cos2, up1])
+        p2 = np.stack([-sin, -4 * sin2, up2])
+        p3 = np.stack([-cos, -8 * cos2, -4 * up1])
         motion = [
-            np.stack([sin, sin2, zero]),
+            np.stack([sin, sin2, up]),
             p1 * d1,
             p2 * d1**2 + p1 * d2,
             p3 * d1**3 + 3 * p2 * d1 * d2 + p1 * d3,

@@ -1,4 +1,4 @@
-"""What the quadrotor can do: hover, fly through waypoints, fly a figure eight. Each begins on the ground."""
+"""What the quadrotor can do: hover, fly through waypoints, fly figure eights. Each begins on the ground."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ THRUST_LIMIT = 0.15
 TILT_LIMIT = math.radians(40.0)
 GROUND = 0.015  # m: height of the body's centre when it stands
 _CRUISE = 1.0  # m above the ground
+_SWOOP_HEIGHT = 0.2  # m above the ground, at the lowest
+# rad/s along a figure eight, by what its task is called.
+SWOOP_RATES = {"slow": 0.8, "": 1.1, "fast": 1.4, "faster": 1.8}
 _TAKE_OFF = 2.5  # s
 
 _GRID = (0.02,) * 8 + (0.05,) * 12  # 0.76 s: fine against the motor lag of 0.05 s, coarse further out
@@ -51,6 +54,20 @@ def figure_eight(dynamics: Dynamics) -> Task:
         "take off and fly a figure eight of 2.4 m at about 1 m/s, at most 1.5 m/s",
         lambda times: take_off(times) + eight(times),
         duration_s=20.0,
+    )
+
+
+def swoop(dynamics: Dynamics, pace: str = "") -> Task:
+    """A figure eight through the ground's cushion: its crossing, where it is fastest, is its lowest point."""
+    rate = SWOOP_RATES[pace]
+    take_off = through([(0.0, 0.0, GROUND), (0.0, 0.0, _SWOOP_HEIGHT)], [0.0], _TAKE_OFF)
+    eight = lemniscate(length=1.2, width=0.64, rate=rate, start=_TAKE_OFF, blend=2.5, rise=0.6)
+    return _task(
+        dynamics,
+        f"swoop-{pace}" if pace else "swoop",
+        f"fly a figure eight of 2.4 m that dips to {_SWOOP_HEIGHT:g} m, at most {rate * math.hypot(1.2, 0.64):.1f} m/s",
+        lambda times: take_off(times) + eight(times),
+        duration_s=15.0,
     )
 
 

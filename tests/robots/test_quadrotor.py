@@ -11,7 +11,7 @@ from mpc_controller.model.integrators import RungeKutta4
 from robots import load_robot
 from robots.quadrotor.hold import hover_gain
 from robots.quadrotor.reference import lemniscate, smooth_step, state_along, through
-from robots.quadrotor.tasks import GROUND, THRUST_LIMIT, heading, hover_state
+from robots.quadrotor.tasks import GROUND, SWOOP_RATES, THRUST_LIMIT, heading, hover_state
 from sim.mjcf import load_mjcf
 from sim.mujoco_plant import MujocoPlant
 from sim.truth import SimTruth
@@ -162,6 +162,16 @@ def test_the_figure_eight_takes_off_smoothly_and_flies_at_one_to_one_and_a_half_
     assert rows[:, 13:].max() < THRUST_LIMIT
 
 
+@pytest.mark.parametrize("pace", SWOOP_RATES)
+def test_a_swoop_is_lowest_where_it_is_fastest_and_within_the_rotors_thrust(pace):
+    task = ROBOT.tasks[f"swoop-{pace}" if pace else "swoop"]()
+    rows = task.reference(np.linspace(5.0, task.duration_s, 2001))
+    speed = np.linalg.norm(rows[:, 7:10], axis=1)
+    assert rows[speed > 0.99 * speed.max(), 2].max() < 0.25
+    assert 0.199 < rows[:, 2].min() < rows[:, 2].max() < 0.81
+    assert 1.3 * rows[:, 13:].max() < THRUST_LIMIT
+
+
 def test_the_waypoints_are_reached_and_rested_in():
     rows = ROBOT.tasks["waypoints"]().reference(np.array([2.75, 5.75, 8.75, 11.75, 14.75]))
     np.testing.assert_allclose(rows[:, :3], [[0, 0, 1], [1, 0, 1], [1, 1, 1.5], [0, 1, 1.5], [0, 0, 1]], atol=1e-12)
@@ -169,7 +179,7 @@ def test_the_waypoints_are_reached_and_rested_in():
 
 
 @pytest.mark.parametrize(
-    "path", [through([(0, 0, 0), (1, 2, 3), (0, 1, 1)], [0.0, 1.5], 2.0), lemniscate(1.2, 0.6, 1.5, 0.3, 2.0)]
+    "path", [through([(0, 0, 0), (1, 2, 3), (0, 1, 1)], [0.0, 1.5], 2.0), lemniscate(1.2, 0.6, 1.5, 0.3, 2.0, 0.6)]
 )
 def test_velocity_acceleration_and_jerk_are_the_derivatives_of_the_path(path):
     times, h = np.linspace(0.013, 4.0, 100), 1e-5  # clear of the ends of legs, where the fourth derivative jumps
