@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, final
@@ -46,22 +46,16 @@ def identify_between(launch: LaunchFile, run: Run, json_path: str | None, termin
     robot = robot_with(launch.robot, launch.control.parameters, launch.sim.rate_hz)
     stem = recording_path(launch.record.folder, f"{launch.robot}-identified").with_suffix("")
     stem.parent.mkdir(parents=True, exist_ok=True)
-    excitation = launch.identify.excitation or _design(launch.identify, robot, stem, terminal)
+    excitation = excitation_file(launch.identify, robot, stem, terminal)
 
-    before = _sound(run(launch, f"{launch.task}-before"), terminal)
-    moved = replace(
-        launch,
-        task=excitation_of(robot).task,
-        duration_s=None,
-        control=replace(launch.control, excitation=excitation),
-    )
-    excited = _sound(run(moved, "excitation"), terminal) if before else None
+    before = sound(run(launch, f"{launch.task}-before"), terminal)
+    excited = sound(run(excited_launch(launch, robot, excitation), "excitation"), terminal) if before else None
     if before is None or excited is None:
         return ExitCode.OK
     parameters = stem.with_suffix(".toml")
-    _identify(launch, excited["recording"], parameters, json_path)
+    identify_from(launch, [excited["recording"]], parameters, json_path)
     again = replace(launch, control=replace(launch.control, parameters=parameters))
-    after = _sound(run(again, f"{launch.task}-after"), terminal)
+    after = sound(run(again, f"{launch.task}-after"), terminal)
     if after is None:
         return ExitCode.OK
     terminal.say(format_comparison(launch, before, after))
@@ -69,6 +63,12 @@ def identify_between(launch: LaunchFile, run: Run, json_path: str | None, termin
     stages = {"before": before, "excitation": excited, "after": after}
     write_json(json_path, {**stages, "excitation_file": excitation, "parameters": parameters})
     return ExitCode.OK
+
+
+def excited_launch(launch: LaunchFile, robot: Robot, excitation: Path) -> LaunchFile:
+    """The same with the excitation instead of the task."""
+    control = replace(launch.control, excitation=excitation)
+    return replace(launch, task=excitation_of(robot).task, duration_s=None, control=control)
 
 
 def concluded(stage: Stage, terminal: Terminal) -> ExitCode:
@@ -94,14 +94,16 @@ def format_comparison(launch: LaunchFile, before: Mapping[str, Any], after: Mapp
     return "\n".join(lines)
 
 
-def _sound(stage: Stage, terminal: Terminal) -> dict[str, Any] | None:
+def sound(stage: Stage, terminal: Terminal) -> dict[str, Any] | None:
     """The summary of a run that went well; None where it was stopped. Raises CommandError for one that went wrong."""
     concluded(stage, terminal)
     return None if stage.outcome.stopped else stage.summary
 
 
-def _design(section: IdentifySection, robot: Robot, stem: Path, terminal: Terminal) -> Path:
-    """An excitation on the model with nominal parameters, and its file."""
+def excitation_file(section: IdentifySection, robot: Robot, stem: Path, terminal: Terminal) -> Path:
+    """The given excitation, or one that is designed on the model with nominal parameters."""
+    if section.excitation is not None:
+        return section.excitation
     found = designed(robot, DesignOptions(section.duration_s, section.criterion, section.seed), terminal)
     path = stem.with_name(f"{stem.name}-excitation.toml")
     save_experiment(found.best.experiment, robot, path, notes_of(section.criterion, section.seed, found))
@@ -109,11 +111,11 @@ def _design(section: IdentifySection, robot: Robot, stem: Path, terminal: Termin
     return path
 
 
-def _identify(launch: LaunchFile, recording: Path, output: Path, json_path: str | None) -> None:
+def identify_from(launch: LaunchFile, recordings: Sequence[Path], output: Path, json_path: str | None) -> None:
     """`mpc identify`, on all cores, with its table and report."""
     request = IdentifyRequest(
         robot=launch.robot,
-        logs=(str(recording),),
+        logs=tuple(map(str, recordings)),
         validation=(),
         hold_out=0.0,
         method="auto",
