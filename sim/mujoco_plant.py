@@ -30,10 +30,10 @@ class MujocoPlant:
         self.failure = ""
         self._robot, self._adapter = robot, robot.mjcf_adapter
         self._state = MjcfState(robot, self.model, self.data)
-        self._steps = whole_steps(period_s, self.model.opt.timestep)
-        self._effects = hidden_effects(self.model, robot, truth)
         self._law_parameters = law_parameters(self.model, robot, truth)
+        self._effects = hidden_effects(self.model, robot, truth)
         scale_model(self.model, self.data, truth)
+        self._steps = whole_steps(period_s, self.model.opt.timestep)
         self._noise = _Noise(robot, truth.noise_scale, seed)
         self._warnings = self.data.warning.number  # a view: counts since the start
 

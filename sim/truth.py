@@ -24,6 +24,11 @@ _RANGES = {
     "ground_effect_radius": (0.0, 10.0),
     "motor_lag_scale": (0.1, 10.0),
     "spin_down_scale": (0.1, 10.0),
+    "stribeck_coulomb": (0.0, 100.0),
+    "stribeck_static": (0.0, 100.0),
+    "stribeck_speed": (1e-4, 10.0),
+    "joint_stiffness": (0.0, 1e5),
+    "joint_spring_damping": (0.0, 10.0),
 }
 _PARAMETER_SCALES = (0.1, 10.0)
 
@@ -46,7 +51,9 @@ class SimTruth:
     What no parameters of a model stand for, of flying bodies with rotors (formulas: sim/rotors.py): rotor_drag [√N s/m], by the
     root of a rotor's thrust and its speed across its axis; thrust_loss [N s²/m²], by the square of its advance ratio;
     ground_effect_radius [m], of the rotor that the ground would cushion as the whole; motor_lag_scale, factor on the motors'
-    time constants, and spin_down_scale, a further one while they slow down.
+    time constants, and spin_down_scale, a further one while they slow down. Of driven joints (sim/gears.py): stribeck_static,
+    stribeck_coulomb [N m], dry friction at rest and in motion, and stribeck_speed [rad/s], between them; joint_stiffness
+    [N m/rad], of a spring between every motor and its joint (0: rigid), and joint_spring_damping, of critical, of the motors.
     """
 
     mass_scale: float = 1.0
@@ -64,6 +71,11 @@ class SimTruth:
     ground_effect_radius: float = 0.0
     motor_lag_scale: float = 1.0
     spin_down_scale: float = 1.0
+    stribeck_coulomb: float = 0.0
+    stribeck_static: float = 0.0
+    stribeck_speed: float = 0.05
+    joint_stiffness: float = 0.0
+    joint_spring_damping: float = 0.1
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
