@@ -60,8 +60,8 @@ class ElasticJoints(HiddenEffect):
         B θ̈ = u − τ,    τ = k (θ − q) + d (θ̇ − q̇)                                                       [N m]
 
     in place of a rigid armature (`without_armature`), with motor angles θ seen through the gear, and τ what drives the link.
-    d damps the motor against a link that is held by `damping` of critical. Sensors see the links. Between two steps of the simulation, the links go on at their speeds. Source:
-    Spong, "Modeling and control of elastic joint robots", 1987.
+    d damps the motor against a link that is held by `damping` of critical. Sensors see the links. Between two steps of the
+    simulation, the links go on at their speeds. Source: Spong, "Modeling and control of elastic joint robots", 1987.
     """
 
     def __init__(self, model: mujoco.MjModel, stiffness: float, damping: float) -> None:
