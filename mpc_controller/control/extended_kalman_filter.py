@@ -56,10 +56,11 @@ class ExtendedKalmanFilter(Estimator):
 
     When other parameters than s change, or a learned residual, the disturbance d changes with them, so that F(x̂, u, p, dt)
     stays where it was: what d made up for is not made up for twice. Learned parameters (SlowParameters) stand still in an
-    `update` that must not learn: their rows of K are 0, which the Joseph form takes (Schmidt's consider filter), so that P stays that of the errors made.
-    Their columns of E are taken at the averaged command ū, ū' = (u − ū)/`calm_command_s`: a controller feeds the sensors' noise
-    back into u, so that ∂F/∂s at u shares noise with x̂ and pulls ŝ to where the two cancel, far from the truth where gains are
-    high. At ū it does not, as an instrument; for a first-order average ⟨ū, u⟩ = ⟨ū, ū⟩, so the gain is right, too.
+    `update` that must not learn: their rows of K are 0, which the Joseph form takes (Schmidt's consider filter), so that P is
+    still that of the errors made. Their columns of E are taken at the averaged command ū, ū' = (u − ū)/`calm_command_s`: a
+    controller feeds the sensors' noise back into u, so that ∂F/∂s at u shares noise with x̂ and pulls ŝ to where the two
+    cancel, far from the truth where gains are high. At ū it does not, as an instrument; for a first-order average ⟨ū, u⟩ = ⟨ū,
+    ū⟩, so the gain is right, too.
 
     `predictor` must differentiate by the names of `slow`. Leaves out the turn of the error's frame at an update, which is of
     second order. Source: Solà, "Quaternion kinematics for the error-state Kalman filter", 2017; Pannocchia, Rawlings, 2003 for

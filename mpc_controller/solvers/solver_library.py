@@ -57,7 +57,9 @@ def _sources(functions: StageFunctions, method: str) -> Sequence[Source]:
     main = f'#include "problem.h"\n#include "{method}.h"\n#include "entry.h"\n'
     lanes = _lanes(functions, generated)
     curvature = [f for f in generated if f.name().endswith("curvature")]
-    stages = [f for f in generated if f not in curvature and (lanes is None or f.name() != "ocp_path")]
+    fused = functions.fused()
+    apart = {f.name() for f in (*curvature, *fused)} | (set() if lanes is None else {"ocp_path"})
+    stages = [f for f in generated if f.name() not in apart]
     sources = [
         *headers,
         Source("problem.h", _header(functions, generated) + f"#define STAGE_LANES {int(lanes is not None)}\n"),
@@ -66,6 +68,7 @@ def _sources(functions: StageFunctions, method: str) -> Sequence[Source]:
     ]
     if problem.residual is not None:
         sources.append(Source("residual_sizes.h", residual_header(problem.residual.shape, problem.N)))
+        sources.append(Source("fused.c", generate_c(fused, "fused"), optimization="-O2"))
     if curvature:
         sources.append(Source("curvature.c", generate_c(curvature, "curvature"), optimization="-O1"))
     return sources if lanes is None else [*sources, Source("stage_lanes.c", lanes, optimization="-O1")]

@@ -124,7 +124,7 @@ class StageFunctions:
             ca.Function("ocp_minus", [self._x, self._next], [ca.densify(gap)]),
             *((self._path_adjoint(), self._terminal_adjoint()) if self._adjoint else ()),
             *self._curvature(),
-            *self._fused(),
+            *self.fused(),
         ]
 
     @cached_property
@@ -135,7 +135,8 @@ class StageFunctions:
         p = self._p[: self.problem.dynamics.np]
         return self.inner.linearized(self._x, self._u, self._next, p, self._dt, self._lift)
 
-    def _fused(self) -> list[ca.Function]:
+    def fused(self) -> list[ca.Function]:
+        """Those of the residual; none without one."""
         if self.problem.residual is None:
             return []
         dynamics, port = self.problem.dynamics, self.problem.residual.port

@@ -169,9 +169,6 @@ def test_blocks_of_another_size_agree_to_rounding() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the padding of a gaussian layer is not 0, and a second one takes it along on the way back"
-)
 def test_two_gaussian_layers_agree() -> None:
     residual = guarded(one_after_another(A.GAUSSIAN, A.GAUSSIAN, A.IDENTITY), seed=1)
     assert_agrees(residual, off_kinks(residual, points(residual, 43)))

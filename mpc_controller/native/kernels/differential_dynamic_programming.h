@@ -69,7 +69,7 @@ static double forward_pass(Memory *m, const Inputs *in, double alpha) {
             store(moved + v * LANES, kept);
             store(off + v * LANES, kept - planned * alpha);
         }
-        step_end(w, w->x[k + 1], moved, w->trial_x[k + 1]);
+        retract(w, w->x[k + 1], moved, w->trial_x[k + 1]);
     }
     return cost + terminal_value(w, in, w->trial_x[N], m->trial_g + N * NG);
 }
@@ -106,7 +106,7 @@ static double line_search(Memory *m, const Inputs *in, double objective, double 
     for (int k = 1; k <= N; k++) m->gap_price = larger(m->gap_price, max_abs(w->qp.pi[k], NX));
     if (slope > 0.5 * m->gap_price * gaps && gaps > 0) m->gap_price = 2 * slope / gaps;
     const double merit_slope = slope - m->gap_price * gaps;
-    const double rounding = 1e-12 * fabs(objective) + 1e-14;
+    const double rounding = merit_rounding(w, 1e-12) * fabs(objective) + 1e-14;
     if (!(merit_slope < rounding)) return 0;
     for (double alpha = 1; alpha >= shortest; alpha *= 0.5) {
         *cost = forward_pass(m, in, alpha);

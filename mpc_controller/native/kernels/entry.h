@@ -62,6 +62,9 @@ static int begin(const Call *c, double *x0) {
     Workspace *w = &c->memory->workspace;
     memcpy(w->x, c->X, sizeof w->x);
     memcpy(w->u, c->U, sizeof w->u);
+#if RESIDUAL
+    w->fused.is_heard = 0;
+#endif
     memcpy(x0, c->x0, NXA * sizeof *x0);
 #ifndef EMBEDS_X0
     memcpy(w->x[0], x0, sizeof w->x[0]);

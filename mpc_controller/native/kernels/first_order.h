@@ -154,7 +154,7 @@ static int backtrack(Workspace *w, const Inputs *in, Descent *d, double alpha, i
         for (int k = 0; k < N; k++)
             for (int j = 0; j < NU; j++) slope += d->gradient[k * NU + j] * (w->trial_u[k][j] - w->u[k][j]);
         if (!isfinite(trial.cost) || !(slope < 0)) continue;
-        if (objective(w, d, &trial) > value + ARMIJO * slope + ROUNDING * fabs(value)) continue;
+        if (objective(w, d, &trial) > value + ARMIJO * slope + merit_rounding(w, ROUNDING) * fabs(value)) continue;
         *now = trial;
         if (!d->pairs) d->alpha = alpha;
         return 0;

@@ -80,14 +80,11 @@ static Merit go_back(Search *s, Workspace *w) {
     return a->merit;
 }
 
-// What rounding does to a cost, relative to it, and to what is missed.
-#define ROUNDING 1e-12
-
 // Whether a point after a step of length α from the anchor lowers the merit enough (Armijo).
-static int pays(const Search *s, const Merit *trial, double alpha) {
+static int pays(const Search *s, const Workspace *w, const Merit *trial, double alpha) {
     const Merit *start = &s->anchor.merit;
     const double before = merit_of(start, s->penalty), slope = s->anchor.slope - s->penalty * start->missed;
-    const double rounding = ROUNDING * (fabs(before) + s->penalty);
+    const double rounding = merit_rounding(w, 1e-12) * (fabs(before) + s->penalty);
     return merit_of(trial, s->penalty) <= before + 1e-4 * alpha * smaller(slope, 0) + rounding;
 }
 
@@ -99,7 +96,7 @@ static int move(Search *s, Workspace *w, const Inputs *in, Merit *now) {
     if (s->on_trial == 0) drop_anchor(s, w, now);
     for (double alpha = 1; alpha > 1e-6; alpha *= 0.5) {
         const Merit trial = try_step(w, in, alpha);
-        const int is_finite = isfinite(merit_of(&trial, 1)), has_paid = is_finite && pays(s, &trial, alpha);
+        const int is_finite = isfinite(merit_of(&trial, 1)), has_paid = is_finite && pays(s, w, &trial, alpha);
         if (has_paid || (is_finite && !s->careful && s->on_trial < s->patience)) {
             take_trial(w);
             s->on_trial = has_paid ? 0 : s->on_trial + 1;

@@ -34,11 +34,11 @@ static inline float *layer_d(NetworkMemory *m, int layer) { return m->d + NET_FI
 
 // c (rows, columns of one or more tiles side by side) = a b with a (rows, depth) row-major, b one panel or several.
 // Called with constants and inlined: the sums stay in registers.
-INLINE void tile(int rows, int tiles, int depth, const float *a, int a_row, const float *b, int b_row, int b_tile, vecf c[][TILE_VECTORS]) {
+INLINE void tile(int rows, int tiles, int vectors, int depth, const float *a, int a_row, const float *b, int b_row, int b_tile, vecf c[][TILE_VECTORS]) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows * tiles; i++)
 #pragma GCC unroll 2
-        for (int v = 0; v < TILE_VECTORS; v++) c[i][v] = (vecf){0};
+        for (int v = 0; v < vectors; v++) c[i][v] = (vecf){0};
     for (int k = 0; k < depth; k++) {
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
@@ -46,7 +46,7 @@ INLINE void tile(int rows, int tiles, int depth, const float *a, int a_row, cons
 #pragma GCC unroll 8
             for (int t = 0; t < tiles; t++)
 #pragma GCC unroll 2
-                for (int v = 0; v < TILE_VECTORS; v++)
+                for (int v = 0; v < vectors; v++)
                     c[i * tiles + t][v] += loadf(b + t * b_tile + k * b_row + v * FLOATS) * factor;
         }
     }
@@ -59,12 +59,11 @@ typedef struct {
     int slopes_row, adds;
 } Finish;
 
-INLINE void finish(int rows, int tiles, int row, int column, const Finish *f, vecf c[][TILE_VECTORS], float *to, int to_row) {
+INLINE void finish(int rows, int tiles, int vectors, int row, int column, const Finish *f, vecf c[][TILE_VECTORS], float *to, int to_row) {
     for (int i = 0; i < rows; i++)
         for (int t = 0; t < tiles; t++)
-            for (int v = 0; v < TILE_VECTORS; v++) {
+            for (int v = 0; v < vectors; v++) {
                 const int at = column + t * TILE_COLUMNS + v * FLOATS;
-                if (at >= to_row) continue;
                 vecf sum = c[i * tiles + t][v];
                 float *place = to + (row + i) * to_row + at;
                 if (f->adds) sum += loadf(place);
@@ -77,8 +76,13 @@ INLINE void finish(int rows, int tiles, int row, int column, const Finish *f, ve
 #define ROWS_CASE(n) \
     case n: { \
         vecf c[n][TILE_VECTORS]; \
-        tile(n, 1, depth, a, a_row, b, b_row, 0, c); \
-        finish(n, 1, row, column, f, c, to, to_row); \
+        if (to_row - column < TILE_COLUMNS) { \
+            tile(n, 1, 1, depth, a, a_row, b, b_row, 0, c); \
+            finish(n, 1, 1, row, column, f, c, to, to_row); \
+            break; \
+        } \
+        tile(n, 1, TILE_VECTORS, depth, a, a_row, b, b_row, 0, c); \
+        finish(n, 1, TILE_VECTORS, row, column, f, c, to, to_row); \
         break; \
     }
 
@@ -107,8 +111,8 @@ static void one_row(int depth, const float *a, const float *panels, const Finish
     int column = 0;
     for (; TILE_COLUMNS == PANEL && column + 4 * PANEL <= to_row; column += 4 * PANEL) {
         vecf c[4][TILE_VECTORS];
-        tile(1, 4, depth, a, 0, panels + column * depth, PANEL, PANEL * depth, c);
-        finish(1, 4, 0, column, f, c, to, to_row);
+        tile(1, 4, TILE_VECTORS, depth, a, 0, panels + column * depth, PANEL, PANEL * depth, c);
+        finish(1, 4, TILE_VECTORS, 0, column, f, c, to, to_row);
     }
     for (; column < to_row; column += TILE_COLUMNS) {
         const int panel = column / PANEL * PANEL, b_row = to_row - panel < PANEL ? to_row - panel : PANEL;
@@ -128,8 +132,13 @@ static void product(int rows, int depth, const float *a, int a_row, const float 
         int row = 0;
         for (; row + TILE_ROWS <= rows; row += TILE_ROWS) {
             vecf c[TILE_ROWS][TILE_VECTORS];
-            tile(TILE_ROWS, 1, depth, a + row * a_row, a_row, b, b_row, 0, c);
-            finish(TILE_ROWS, 1, row, column, f, c, to, to_row);
+            if (to_row - column < TILE_COLUMNS) {
+                tile(TILE_ROWS, 1, 1, depth, a + row * a_row, a_row, b, b_row, 0, c);
+                finish(TILE_ROWS, 1, 1, row, column, f, c, to, to_row);
+                continue;
+            }
+            tile(TILE_ROWS, 1, TILE_VECTORS, depth, a + row * a_row, a_row, b, b_row, 0, c);
+            finish(TILE_ROWS, 1, TILE_VECTORS, row, column, f, c, to, to_row);
         }
         last_rows(rows - row, depth, a + row * a_row, a_row, b, b_row, row, column, f, to, to_row);
     }
@@ -172,7 +181,7 @@ static void through_joint_activation(NetworkMemory *m, int layer, int rows) {
     for (int r = 0; r < rows; r++) {
         const float *y = layer_y(m, layer) + r / RR * padded, *d = layer_d(m, layer) + r / RR * padded;
         if (NET_ACTIVATION[layer - 1] == NORMALIZED) normalize_adjoint(n, padded, y, d, lambda + r * padded);
-        else m->along[r] = gaussian_adjoint(padded, y, lambda + r * padded);
+        else m->along[r] = gaussian_adjoint(n, y, lambda + r * padded);
     }
 }
 
@@ -188,12 +197,31 @@ static void first_sweep(NetworkMemory *m, int points) {
     if (is_joint(NET_LAYERS)) through_joint_activation(m, NET_LAYERS, points * RR);
 }
 
+// P_{L−1}, or Λ_0 of a single layer, for a last layer that is plain and adds nothing else: rows of W times slopes, no product.
+static void last_layer_sweep(NetworkMemory *m, const float *weights, int points) {
+    const int last = NET_LAYERS, padded = padded_floats(RR), before = padded_floats(NET_SIZE[last - 1]);
+    const float *back = weights + NET_PACKED[last - 1] + padded + NET_SIZE[last - 1] * padded;
+    float *to = sweep_rows(m, last - 1);
+    for (int p = 0; p < points; p++) {
+        const float *slope = layer_d(m, last) + p * padded, *slopes = layer_d(m, last - 1) + p * before;
+        for (int column = 0; column < before; column += FLOATS) {
+            const int panel = column / PANEL * PANEL, width = before - panel < PANEL ? before - panel : PANEL;
+            const float *w = back + panel * RR + column - panel;
+            const vecf of_point = last > 1 ? loadf(slopes + column) : splatf(1);
+            for (int i = 0; i < RR; i++)
+                storef(to + (p * RR + i) * before + column, loadf(w + i * width) * of_point * slope[i]);
+        }
+    }
+}
+
 // ∂y_L/∂y_0 (points · RR, padded inputs), after network_forward at the same points.
 static const float *network_backward(NetworkMemory *m, const float *weights, int points) {
     const int rows = points * RR;
     char is_begun[NET_LAYERS + 1] = {0};
-    first_sweep(m, points);
-    for (int l = NET_LAYERS; l >= 1; l--) {
+    const int is_short = NET_SKIP[NET_LAYERS - 1] < 0 && !is_joint(NET_LAYERS) && (NET_LAYERS == 1 || !is_joint(NET_LAYERS - 1));
+    if (is_short) last_layer_sweep(m, weights, points);
+    else first_sweep(m, points);
+    for (int l = NET_LAYERS - is_short; l >= 1; l--) {
         const int padded = padded_floats(NET_SIZE[l]), before = padded_floats(NET_SIZE[l - 1]), skip = NET_SKIP[l - 1];
         const float *P = sweep_rows(m, l);
         if (skip >= 0) {

@@ -14,7 +14,10 @@ typedef struct {
 typedef struct {
     NetworkMemory network;
     double y[RESIDUAL_BATCH][RR], square[RESIDUAL_BATCH][RR];               // means over members of y and y²
-    double J[RESIDUAL_BATCH][RR][RZ], moment[RESIDUAL_BATCH][RR][RZ];       // of ∂y/∂z and y ∂y/∂z
+    double J[RESIDUAL_BATCH][RR][RZ];                                       // of ∂y/∂z
+#if RESIDUAL_MEMBERS > 1
+    double moment[RESIDUAL_BATCH][RR][RZ];                                  // of y ∂y/∂z
+#endif
     double normalized[RESIDUAL_BATCH][RZ];
 } ResidualMemory;
 
@@ -36,7 +39,10 @@ static void residual_members(ResidualMemory *m, const ResidualData *data, const 
         for (int i = 0; i < RZ; i++)
             input[p * padded + i] = m->normalized[p][i] = (z[p * RZ + i] - a->center[i]) * a->inverse_scale[i];
     memset(m->y, 0, count * sizeof *m->y), memset(m->square, 0, count * sizeof *m->square);
-    if (derivatives) memset(m->J, 0, count * sizeof *m->J), memset(m->moment, 0, count * sizeof *m->moment);
+    if (derivatives) memset(m->J, 0, count * sizeof *m->J);
+#if RESIDUAL_MEMBERS > 1
+    if (derivatives) memset(m->moment, 0, count * sizeof *m->moment);
+#endif
     for (int member = 0; member < RESIDUAL_MEMBERS; member++) {
         const float *weights = data->weights + (long long)member * NET_WEIGHTS, *y = layer_y(&m->network, NET_LAYERS);
         network_forward(&m->network, weights, count);
@@ -47,7 +53,10 @@ static void residual_members(ResidualMemory *m, const ResidualData *data, const 
                 m->y[p][i] += value / RESIDUAL_MEMBERS, m->square[p][i] += value * value / RESIDUAL_MEMBERS;
                 for (int j = 0; derivatives && j < RZ; j++) {
                     const double slope = J[(p * RR + i) * padded + j] * a->inverse_scale[j] / RESIDUAL_MEMBERS;
-                    m->J[p][i][j] += slope, m->moment[p][i][j] += value * slope;
+                    m->J[p][i][j] += slope;
+#if RESIDUAL_MEMBERS > 1
+                    m->moment[p][i][j] += value * slope;
+#endif
                 }
             }
     }

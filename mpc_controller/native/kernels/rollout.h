@@ -22,7 +22,7 @@ static void clip(const ControlBox *box, int k, double *u) {
 static double step_from(Workspace *w, const Inputs *in, int k, const double *x, const double *u, const double *origin,
                         double *change, double *next) {
     const double value = stage_value(w, in, k, x, u, origin, change, w->g + k * NG);
-    step_end(w, origin, change, next);
+    retract(w, origin, change, next);
     return value;
 }
 
@@ -77,14 +77,18 @@ static void back_propagate(Workspace *w, const Inputs *in, double *gradient) {
     w->arg[3] = mu + N * NG, w->res[0] = q->pi[N];
     ocp_terminal_adjoint(w->arg, w->res, 0, w->work, 0);
     for (int k = N - 1; k >= 0; k--) {
+        const double *pi = q->pi[k + 1];
+#if RESIDUAL
+        double seen[NX], fused_gradient[NZ];
+        memcpy(seen, pi, sizeof seen);
+        fused_adjoint(&w->fused, &fused, k, w->x[k], w->u[k], seen, fused_gradient);
+        pi = seen;
+#endif
         stage_arguments(w, in, k, w->x[k], w->u[k], w->x[k + 1]);
-        w->arg[6] = q->pi[k + 1], w->arg[7] = mu + k * NG, w->res[0] = swept;
+        w->arg[6] = pi, w->arg[7] = mu + k * NG, w->res[0] = swept;
         ocp_path_adjoint(w->arg, w->res, 0, w->work, 0);
 #if RESIDUAL
-        double slopes[NX * LZ] ALIGNED = {0};
-        fused_add_slopes(&w->fused, &fused, k, w->x[k], w->u[k], slopes);
-        for (int i = 0; i < NZ; i++)
-            for (int l = 0; l < NX; l++) swept[i] += slopes[l * LZ + i] * q->pi[k + 1][l];
+        for (int i = 0; i < NZ; i++) swept[i] += fused_gradient[i];
 #endif
         memcpy(gradient + k * NU, swept, NU * sizeof(double));
         memcpy(q->pi[k], swept + NU, NX * sizeof(double));

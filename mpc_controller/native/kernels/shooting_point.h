@@ -47,6 +47,15 @@ typedef struct {
     double worst_stage, worst_row, slack;
 } Info;
 
+// The part of a merit, and of what is missed, that rounding may change. Networks in single precision make that about 10⁻⁸;
+// `alone` is that of the physics.
+static double merit_rounding(const Workspace *w, double alone) {
+#if RESIDUAL
+    if (w->fused.is_heard) return 1e-8;
+#endif
+    return alone;
+}
+
 // What a point costs: objective with the prices of soft rows, and the ℓ1 norm of what hard rows and dynamics miss.
 typedef struct {
     double cost, prices, missed, dynamics, inequality, slack;
@@ -96,10 +105,6 @@ INLINE FusedInputs fused_inputs(Workspace *w, const Inputs *in) {
     return (FusedInputs){in->p, in->grid, {in->residual_numbers, in->residual_weights}, w->work, w->arg, w->res};
 }
 
-// to += γ, which fused_push left.
-INLINE void add_push(const Workspace *w, double *to) {
-    for (int i = 0; i < NX; i++) to[i] += w->fused.push[i];
-}
 #endif
 
 // The cost of path stage k; `miss` = F(x, u) ⊟ next of the physics alone, and its rows in `g`.
@@ -122,7 +127,7 @@ INLINE double stage_value(Workspace *w, const Inputs *in, int k, const double *x
     fused_features(f, &fused, k, x, u, 0);
     residual_values(&f->residual, &fused.data, f->z[k], 1, f->r[k], 0);
     fused_push(f, &fused, k, x, u, 0);
-    add_push(w, miss);
+    fused_add_push(f, miss);
 #endif
     return value;
 }
@@ -139,18 +144,6 @@ INLINE double terminal_value(Workspace *w, const Inputs *in, const double *x, do
 INLINE void retract(Workspace *w, const double *x, const double *dx, double *to) {
     w->arg[0] = x, w->arg[1] = dx, w->res[0] = to;
     ocp_plus(w->arg, w->res, 0, w->work, 0);
-}
-
-// Where a step ends that misses origin by `miss`, right after its stage_value: (origin ⊞ (miss − γ)) ⊞ γ.
-INLINE void step_end(Workspace *w, const double *origin, const double *miss, double *to) {
-#if RESIDUAL && QUATERNIONS
-    double physics[LX], end[NXA];
-    for (int i = 0; i < NX; i++) physics[i] = miss[i] - w->fused.push[i];
-    retract(w, origin, physics, end);
-    retract(w, end, w->fused.push, to);
-#else
-    retract(w, origin, miss, to);
-#endif
 }
 
 // Take the trial for the iterate.
@@ -174,10 +167,7 @@ static void fuse_stages(Workspace *w, const Inputs *in) {
 #if RESIDUAL
     const FusedInputs fused = fused_inputs(w, in);
     fused_horizon(&w->fused, &fused, (const double(*)[NXA])w->x, (const double(*)[NU])w->u, 1);
-    for (int k = 0; k < N; k++) {
-        fused_add_slopes(&w->fused, &fused, k, w->x[k], w->u[k], w->qp.stage[k].transition);
-        add_push(w, w->qp.stage[k].defect);
-    }
+    for (int k = 0; k < N; k++) fused_stage(&w->fused, &fused, k, w->x[k], w->u[k], &w->qp.stage[k]);
 #endif
 }
 
@@ -276,7 +266,7 @@ INLINE void fuse_value(Workspace *w, const Inputs *in, int k, const double *x, c
 #if RESIDUAL
     const FusedInputs fused = fused_inputs(w, in);
     fused_push(&w->fused, &fused, k, x, u, 0);
-    add_push(w, miss);
+    fused_add_push(&w->fused, miss);
 #endif
 }
 

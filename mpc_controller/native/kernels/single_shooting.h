@@ -37,7 +37,7 @@ static int line_search(Workspace *w, const Inputs *in, double *penalty, Merit *n
             for (int j = 0; j < NU; j++) w->trial_u[k][j] = w->u[k][j] + alpha * q->z[k][j];
         const Merit trial = roll_out(w, in, w->trial_x, (const double(*)[NU])w->trial_u);
         const double value = trial.cost + trial.prices + *penalty * trial.missed;
-        if (value <= merit + ARMIJO * alpha * smaller(slope, 0) + 1e-12 * fabs(merit)) {
+        if (value <= merit + ARMIJO * alpha * smaller(slope, 0) + merit_rounding(w, 1e-12) * fabs(merit)) {
             take_trial(w);
             *now = trial;
             return 0;

@@ -15,12 +15,6 @@ INLINE vecf splatf(float a) { return (vecf){0} + a; }
 INLINE vecf choosef(maskf where, vecf a, vecf b) { return (vecf)((where & (maskf)a) | (~where & (maskf)b)); }
 INLINE vecf absf(vecf a) { return (vecf)((maskf)a & 0x7fffffff); }
 
-static inline float sum_of_floats(vecf v) {
-    float sum = 0;
-    for (int i = 0; i < FLOATS; i++) sum += v[i];
-    return sum;
-}
-
 // eˣ, of −87 below and of 88 above; NaN stays.
 INLINE vecf exp_vec(vecf x) {
     x = choosef(x < -87.0f, splatf(-87.0f), choosef(x > 88.0f, splatf(88.0f), x));
@@ -124,12 +118,8 @@ static void normalize_adjoint(int n, int padded, const float *y, const float *d,
 }
 
 // P = λ ⊙ y, in place, and its sum.
-static float gaussian_adjoint(int padded, const float *y, float *lambda) {
-    vecf sum = {0};
-    for (int i = 0; i < padded; i += FLOATS) {
-        const vecf p = loadf(lambda + i) * loadf(y + i);
-        storef(lambda + i, p);
-        sum += p;
-    }
-    return sum_of_floats(sum);
+static float gaussian_adjoint(int n, const float *y, float *lambda) {
+    float sum = 0;
+    for (int i = 0; i < n; i++) sum += lambda[i] *= y[i];
+    return sum;
 }
