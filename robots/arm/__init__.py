@@ -43,6 +43,8 @@ def robot() -> Robot:
             "joint-reach": partial(tasks.joint_reach, dynamics),
             "reach": partial(tasks.reach, dynamics, model),
             "circle": partial(tasks.circle, dynamics, model),
+            "circle-fast": partial(tasks.circle, dynamics, model, "fast"),
+            "circle-faster": partial(tasks.circle, dynamics, model, "faster"),
         },
         default_task="circle",
         hold=_hold(),

@@ -36,7 +36,8 @@ _SOFT = Soft(l1=50.0, l2=5000.0)
 
 _JOINT_TARGET = np.array([0.6, -0.3, 0.4, -1.9, 0.3, 1.9, 0.2])  # rad
 _TOOL_TARGET = np.array([0.45, 0.3, 0.35])  # m
-_RADIUS, _PERIOD, _RAMP = 0.1, 4.0, 2.0  # m, s, s: 0.16 m/s along the circle
+_RADIUS, _RAMP = 0.1, 2.0  # m, s
+_PERIODS = {"": 4.0, "fast": 2.5, "faster": 1.8}  # s, by what the task is called: 0.16, 0.25 and 0.35 m/s along the circle
 _TOOL_NAMES = ("x", "y", "z", "vx", "vy", "vz")
 
 
@@ -72,14 +73,15 @@ def reach(dynamics: DisturbedDynamics, model: RigidBodyModel) -> Task:
     )
 
 
-def circle(dynamics: DisturbedDynamics, model: RigidBodyModel) -> Task:
+def circle(dynamics: DisturbedDynamics, model: RigidBodyModel, pace: str = "") -> Task:
+    period = _PERIODS[pace]
     arm = NumericArm()
     centre = arm.tool_position(HOME)
     return Task(
-        name="circle",
-        description=f"draw an upright circle of {_RADIUS} m radius with the tool, once in {_PERIOD:g} s",
+        name=f"circle-{pace}" if pace else "circle",
+        description=f"draw an upright circle of {_RADIUS} m radius with the tool, once in {period:g} s",
         problem=_problem("arm-tool", dynamics, *_tool_costs(model), _TOOL_NAMES),
-        reference=lambda times: reference.circle(times, centre, _RADIUS, _PERIOD, _RAMP),
+        reference=lambda times: reference.circle(times, centre, _RADIUS, period, _RAMP),
         errors=lambda x, r: {"position_m": float(np.linalg.norm(arm.tool_position(x[:7]) - r[:3]))},
         initial_state=np.concatenate([HOME, _AT_REST]),
         duration_s=10.0,
