@@ -31,7 +31,9 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from mpc_controller.bus.endpoints import BusError
     from mpc_controller.bus.recording import RecordingError
     from mpc_controller.identification.model_structure import IdentificationError
+    from mpc_controller.learning.options import LearningError
     from mpc_controller.model.parameters import ParameterError
+    from mpc_controller.model.residual.residual_file import ResidualError
     from mpc_controller.native.compiler import CompilerError
     from mpc_controller.node.error import NodeError
     from mpc_controller.problem.cost import ProblemError
@@ -40,7 +42,8 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
 
     if isinstance(error, CommandError):
         return error.code
-    if isinstance(error, TomlError | ParameterError | ProblemError | RobotError | RecordingError | IdentificationError):
+    of_input = TomlError | ParameterError | ProblemError | RobotError | RecordingError | IdentificationError
+    if isinstance(error, of_input | LearningError | ResidualError):
         return ExitCode.BAD_INPUT
     if isinstance(error, BusError | NodeError | CompilerError | OSError):
         return ExitCode.ENVIRONMENT

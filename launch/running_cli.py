@@ -115,6 +115,8 @@ def sim(
 @click.option("--plant-rate", type=RATE, metavar="HZ", help="Rate of the plant, where it is not the robot's own.")
 @endpoint_option
 @click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Model parameters, as robots/NAME/parameters.toml.")
+@click.option("--residual", type=INPUT_FILE, metavar="FILE", help="A residual of `mpc learn`, for these parameters.")
+@click.option("--force-residual", is_flag=True, help="Even one that validation did not find better than physics alone.")
 @excitation_option
 @click.option("--estimator", type=click.Choice(ESTIMATOR_NAMES), default="ekf", show_default=True, help="What tells the state.")
 @priority_option
@@ -129,6 +131,8 @@ def control(
     plant_rate: float | None,
     endpoint: str | None,
     parameters: Path | None,
+    residual: Path | None,
+    force_residual: bool,
     excitation: Path | None,
     estimator: str,
     priority: int,
@@ -143,13 +147,28 @@ def control(
     \b
       mpc control quadrotor --task figure-eight
       mpc control arm --rate 50 --parameters identified.toml
+      mpc control quadrotor --parameters identified.toml --residual residual.npz
     """
     from launch.commands.control import ControlRequest
     from launch.commands.control import control as run
 
     return run(
         ControlRequest(
-            robot, task, solver, rate, plant_rate, endpoint, parameters, estimator, wait, priority, duration, json, excitation
+            robot,
+            task,
+            solver,
+            rate,
+            plant_rate,
+            endpoint,
+            parameters,
+            estimator,
+            wait,
+            priority,
+            duration,
+            json,
+            excitation,
+            residual,
+            force_residual,
         )
     )
 

@@ -14,6 +14,8 @@ from mpc_controller.control.command_delay import control_delay_of
 from mpc_controller.identification.excitation.experiment import excitation_of, excitation_task
 from mpc_controller.identification.excitation.experiment_file import load_experiment
 from mpc_controller.model.parameter_file import load_parameters
+from mpc_controller.model.residual.residual import Residual
+from mpc_controller.model.residual.residual_file import check_belongs, load_residual
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers import SOLVERS
 from mpc_controller.solvers.solver import Solver
@@ -71,6 +73,23 @@ def check_solver(name: str | None) -> None:
     """Refuse a solver that is not in the registry. Raises CommandError."""
     if name is not None and name not in SOLVERS:
         raise _unknown(f"no solver '{name}'", name, "there are", SOLVERS)
+
+
+def residual_for(robot: Robot, path: Path | None, force: bool) -> Residual | None:
+    """The residual of a file, which must belong to the robot with its parameters; None without a file.
+
+    One that validation did not accept must be forced. Raises ResidualError or CommandError.
+    """
+    if path is None:
+        return None
+    residual = load_residual(path)
+    if robot.residual_port is None:
+        raise CommandError(f"'{robot.name}' does not say where a learned residual enters", ExitCode.BAD_INPUT)
+    check_belongs(residual, robot.name, robot.model_hash, robot.dynamics.nominal.parameters, robot.residual_port)
+    if not (residual.accepted or force):
+        message = f"{path}: validation did not find it better than physics alone; --force-residual takes it all the same"
+        raise CommandError(message, ExitCode.BAD_INPUT)
+    return residual
 
 
 def check_rates(robot: Robot, control_rate_hz: float | None) -> None:

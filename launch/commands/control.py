@@ -11,11 +11,12 @@ from launch.child import READY
 from launch.errors import ExitCode
 from launch.memory_lock import lock_memory
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import bus_of, check_rates, excited_task, robot_with, solver_of
+from launch.selection import bus_of, check_rates, excited_task, residual_for, robot_with, solver_of
 from launch.signals import StopSignals
 from mpc_controller.bus.messages import Event, Observation, ParameterUpdate, Reference
 from mpc_controller.bus.zmq_link import PeerLink
-from mpc_controller.node.controller_node import ControllerOptions, control_job, run_controller
+from mpc_controller.model.residual.residual_file import described
+from mpc_controller.node.controller_node import ControllerOptions, control_job, fused_task, run_controller
 
 # Not its own plans, which the plant repeats, and no simulator's truth.
 _HEARD = (Observation, Reference, ParameterUpdate, Event)
@@ -39,6 +40,8 @@ class ControlRequest:
     duration_s: float | None
     json: str | None
     excitation: Path | None = None
+    residual: Path | None = None
+    force_residual: bool = False
 
 
 def control(request: ControlRequest) -> ExitCode:
@@ -47,19 +50,23 @@ def control(request: ControlRequest) -> ExitCode:
     say = speaker(request.json)
     robot = robot_with(request.robot, request.parameters, request.plant_rate_hz)
     check_rates(robot, request.rate_hz)
-    task = excited_task(robot, request.task, request.excitation)
+    residual = residual_for(robot, request.residual, request.force_residual)
+    task = fused_task(robot, excited_task(robot, request.task, request.excitation), residual)
     address, endpoints = bus_of(robot.name, request.endpoint)
     with StopSignals(interrupt=True) as stop:
         solver = solver_of(task, request.solver, say)
         say(
             f"solver of {robot.name}/{task.name} {'from the cache' if solver.from_cache else 'built'} in {solver.build_s:.2f} s"
         )
+        if residual is not None:
+            say(f"residual {request.residual}: {described(residual)}")
         options = ControllerOptions(
             solver=request.solver or task.solver,
             rate_hz=request.rate_hz,
             estimator=request.estimator,
             plant_timeout_s=request.wait_s,
             realtime_priority=request.priority,
+            residual=residual,
         )
         control_job(robot, task, solver, options, say)  # compiles what is left to compile, for run_controller to find
         if request.priority:

@@ -314,8 +314,8 @@ STREAMS: Mapping[Kind, Stream] = {
             wire.ParameterUpdate,
             "/parameter_update",
             False,
-            lambda m: wire.ParameterUpdate(sequence=m.sequence, values=m.values),
-            lambda w: ParameterUpdate(w.sequence, _dict(w.values)),
+            lambda m: wire.ParameterUpdate(sequence=m.sequence, values=m.values, residual=m.residual),
+            lambda w: ParameterUpdate(w.sequence, _dict(w.values), w.residual),
             lambda w: None,
         ),
         Stream(

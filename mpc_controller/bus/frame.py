@@ -12,6 +12,8 @@ _HEADER = struct.Struct("<3sBII")  # magic, kind, protocol version, size of the 
 
 # Bytes with the header. A plan of 50 intervals for a robot of 60 states and 30 controls has 0.76 MB.
 LARGEST_PLAN: Final = 2**20
+# A residual of 3 layers of 512 has 2.1 MB.
+LARGEST_UPDATE: Final = 4 * 2**20
 LARGEST_OTHER: Final = 64 * 2**10
 
 
@@ -40,6 +42,7 @@ class Kind(enum.IntEnum):
 
 
 _KINDS = {int(kind): kind for kind in Kind}
+_LARGEST = {Kind.PLAN: LARGEST_PLAN, Kind.PARAMETER_UPDATE: LARGEST_UPDATE}
 
 
 def prefix(kind: Kind) -> bytes:
@@ -77,6 +80,6 @@ def read_header(frame: bytes) -> Kind:
 
 
 def _check_size(kind: Kind, size: int) -> None:
-    largest = LARGEST_PLAN if kind is Kind.PLAN else LARGEST_OTHER
+    largest = _LARGEST.get(kind, LARGEST_OTHER)
     if size > largest:
         raise WireError("size", f"{kind.name} frame of {size} bytes; at most {largest} are allowed")

@@ -114,10 +114,14 @@ class Reference:
 @final
 @dataclass(frozen=True)
 class ParameterUpdate:
-    """From an operator or an identifier: new values by name (model parameters, weights, bounds), used from the next plan."""
+    """From an operator or an identifier: new values by name (model parameters, weights, bounds), used from the next plan.
+
+    residual: the bytes of a residual's file (model/residual/residual_file.py); none leaves the residual as it is.
+    """
 
     sequence: int
     values: dict[str, float]
+    residual: bytes = b""
 
 
 @final

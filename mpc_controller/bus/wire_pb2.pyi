@@ -189,7 +189,7 @@ class Reference(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., until_ns: _Optional[int] = ..., reference: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class ParameterUpdate(_message.Message):
-    __slots__ = ("sequence", "values")
+    __slots__ = ("sequence", "values", "residual")
     class ValuesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -199,9 +199,11 @@ class ParameterUpdate(_message.Message):
         def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    RESIDUAL_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     values: _containers.ScalarMap[str, float]
-    def __init__(self, sequence: _Optional[int] = ..., values: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    residual: bytes
+    def __init__(self, sequence: _Optional[int] = ..., values: _Optional[_Mapping[str, float]] = ..., residual: _Optional[bytes] = ...) -> None: ...
 
 class EStop(_message.Message):
     __slots__ = ("sequence", "clear")

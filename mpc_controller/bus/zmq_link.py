@@ -11,7 +11,7 @@ import zmq
 
 from mpc_controller.bus.codec import kind_of
 from mpc_controller.bus.endpoints import BusError, Endpoints
-from mpc_controller.bus.frame import LARGEST_PLAN, prefix
+from mpc_controller.bus.frame import LARGEST_UPDATE, prefix
 from mpc_controller.bus.frame_link import HIGH_WATER_MARK, NEWEST_ONLY, Budget, PeerEnd, PlantEnd
 from mpc_controller.bus.io_threads import new_context
 from mpc_controller.bus.messages import Message
@@ -125,7 +125,7 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoints: Endpo
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
-    socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_PLAN)
+    socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_UPDATE)
     socket.setsockopt(zmq.IPV6, 0)
     if endpoints.is_tcp:
         socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)

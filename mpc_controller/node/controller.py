@@ -16,9 +16,11 @@ from mpc_controller.control.receding_horizon import RecedingHorizon, ReferenceOv
 from mpc_controller.control.runtime_parameters import RuntimeParameters
 from mpc_controller.model.parameters import ParameterError
 from mpc_controller.model.residual.residual import Residual
+from mpc_controller.model.residual.residual_file import ResidualError
 from mpc_controller.node.event_log import EventLog
 from mpc_controller.node.observed import is_repeat, is_restart, refusal
 from mpc_controller.node.plan_message import empty_plan, plan_message
+from mpc_controller.node.residual_in_use import ResidualInUse
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers.solution import Status
 from mpc_controller.solvers.solver import NO_DEADLINE
@@ -84,6 +86,7 @@ class Controller:
         self._sequence = 0
         self._arrived = -1  # sequence of the newest observation, sound or not
         self._parameter_sequence = 0
+        self._residual = ResidualInUse(job.robot, job.residual)
         self._last_plan: Plan | None = None
         self.plant_restarted = False
         self._asked_again = False
@@ -100,10 +103,15 @@ class Controller:
         return self._observation.time_ns if self._observation else 0
 
     @property
+    def share_faded(self) -> float:
+        """Of the plans that started where the residual is not wholly in force; 0 without one."""
+        return self._residual.share_faded
+
+    @property
     def operators_words(self) -> list[ParameterUpdate | Reference]:
         """What operators said that outlives the epoch: all changed parameters in one message, and what still waits."""
-        changes = dict(self._parameters.changes)
-        changed = [ParameterUpdate(self._parameter_sequence, changes)] if changes else []
+        changes, residual = dict(self._parameters.changes), self._residual.data
+        changed = [ParameterUpdate(self._parameter_sequence, changes, residual)] if changes or residual else []
         return [*changed, *self._waiting]
 
     def accept(self, message: Message) -> None:
@@ -131,6 +139,8 @@ class Controller:
         plan = plan_message(self._empty, self._job.task, self._sequence, observation, estimate, motion)
         if not motion.solution.is_usable:
             self._tell_failure(plan, motion.solution.status)
+        if note := self._residual.judge(self._horizon.residual_gate(motion, self._parameters.model)):
+            self.events.tell(EventKind.ESTIMATOR, observation.time_ns, note, note.partition(":")[0])
         loop_ns = time.monotonic_ns() - received_ns
         missed = has_deadline and (loop_ns > self._period_ns or plan.status == Status.DEADLINE)
         self._last_plan = replace(plan, loop_time_ns=loop_ns, deadline_missed=missed)
@@ -189,13 +199,18 @@ class Controller:
 
     def _update_parameters(self, message: ParameterUpdate, time_ns: int) -> None:
         try:
+            residual = self._residual.of(message.residual)
             self._parameters.update(message.values)
-        except ParameterError as error:
+        except (ParameterError, ResidualError) as error:
             self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence} refused: {error}")
             return
-        self._parameter_sequence = message.sequence
-        text = ", ".join(f"{name} = {value:g}" for name, value in message.values.items())
-        self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence}: {text}")
+        told = [f"{name} = {value:g}" for name, value in message.values.items()]
+        if residual is not None:
+            told.append(self._residual.take(residual, message.residual))
+            self._horizon.load_residual(residual)
+        if told:
+            self._parameter_sequence = message.sequence
+            self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence}: {', '.join(told)}")
 
     def _replace_reference(self, message: Reference, time_ns: int) -> None:
         nr = self._job.task.problem.nr

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from mpc_controller.bus.link import Link
-from mpc_controller.bus.messages import Event, EventKind, Message, Mode, Observation
+from mpc_controller.bus.messages import Event, EventKind, Message, Mode, Observation, ParameterUpdate
 from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.control.receding_horizon import RecedingHorizon
@@ -16,6 +16,7 @@ from mpc_controller.control.runtime_parameters import RuntimeParameters
 from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.residual.fused import FusedTerm
 from mpc_controller.model.residual.residual import Residual
+from mpc_controller.model.residual.residual_file import residual_bytes
 from mpc_controller.node.controller import ControlJob, Controller
 from mpc_controller.node.controller_summary import ControllerSummary, Totals
 from mpc_controller.node.introduction import Introduction
@@ -27,6 +28,7 @@ from mpc_controller.solvers.solver import Solver
 
 _WAIT_S = 0.1  # how soon `stop()` is looked at when nothing comes
 _COLLECT_EVERY = 256  # plans
+FIRST_RESIDUAL = 0  # sequence of the update in which a controller tells the residual that it starts with
 
 
 @final
@@ -82,13 +84,16 @@ def run_controller(
     _warm_up(job)
     totals = Totals(job, solver)
     values = robot.dynamics.nominal.parameters.as_dict()
+    # The recording holds the residual, too, so that a replay has it.
+    words: Sequence[Message] = (
+        () if options.residual is None else (ParameterUpdate(FIRST_RESIDUAL, {}, residual_bytes(options.residual)),)
+    )
     introduction = Introduction(job.rate_hz, robot.plant_rate_hz, options.estimator, values, robot.control_delay_s)
 
     def introduce(epoch: int) -> Event:
         return introduction.event(robot.name, epoch, solver.build_s)
 
     epoch = 0
-    words: Sequence[Message] = ()
     with real_time(options.realtime_priority) as problem:
         while not stop():
             watch = PlantWatch(job, max(time.time_ns(), epoch + 1))

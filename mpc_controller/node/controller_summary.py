@@ -21,7 +21,8 @@ from mpc_controller.solvers.solver import Solver
 class ControllerSummary:
     """What happened, for the table at the end. Tracking errors are the estimate's where it is finite, after the task's settling
     time. Solve and loop times leave out the first plan of an epoch, which iterates from nothing. events: how often what was
-    told, by topic. rejected_frames: what came and could not be read, by reason."""
+    told, by topic. rejected_frames: what came and could not be read, by reason. residual_faded: the share of the last
+    epoch's plans that started where the residual is not wholly in force."""
 
     robot: str
     task: str
@@ -39,6 +40,7 @@ class ControllerSummary:
     epochs: int
     build_s: float
     from_cache: bool
+    residual_faded: float = 0.0
 
 
 @final
@@ -54,6 +56,7 @@ class Totals:
         self._squares: dict[str, float] = {}
         self._largest: dict[str, float] = {}
         self._settled = 0
+        self._faded = 0.0
         self._events: Counter[str] = Counter()
 
     def add(self, plan: Plan) -> None:
@@ -70,6 +73,7 @@ class Totals:
         """An epoch is over."""
         self._epochs += 1
         self._events.update(controller.events.counts)
+        self._faded = controller.share_faded
 
     def summary(self, rejected_frames: Mapping[str, int]) -> ControllerSummary:
         """The whole run."""
@@ -92,6 +96,7 @@ class Totals:
             epochs=self._epochs,
             build_s=self._solver.build_s,
             from_cache=self._solver.from_cache,
+            residual_faded=self._faded,
         )
 
     def _add_tracking(self, plan: Plan) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.bus.messages import Event, Message, Observation, ParameterUpdate, Plan, Reference
 from mpc_controller.bus.recording import read_recording
+from mpc_controller.model.residual.residual import Residual
 from mpc_controller.node.controller import Controller
 from mpc_controller.node.controller_node import ControllerOptions, control_job
 from mpc_controller.node.error import NodeError
@@ -195,6 +196,9 @@ class _ScriptedSolver(Solver):
         if self.is_cut:
             return _cut(guess, self.problem.dynamics.manifold.ndx)
         return self._solver.solve(x0, parameters, reference, guess, NO_DEADLINE)
+
+    def load_residual(self, residual: Residual) -> None:
+        self._solver.load_residual(residual)
 
     def reset(self) -> None:
         self._solver.reset()

@@ -14,6 +14,7 @@ from tests.bus.examples import floats, int64, text, uint32, uint64
 _EXTREMES = st.sampled_from([0, 1, 2, 2**31 - 1, 2**32 - 1])
 _OF_TYPE: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_STRING: text,
+    FieldDescriptor.TYPE_BYTES: st.binary(max_size=64),
     FieldDescriptor.TYPE_UINT64: uint64,
     FieldDescriptor.TYPE_INT64: int64,
     FieldDescriptor.TYPE_SFIXED64: int64,

@@ -90,6 +90,17 @@ def residual_hash(residual: Residual) -> str:
     return digest.hexdigest()[:12]
 
 
+def described(residual: Residual) -> str:
+    """In a few words: "mlp 32 x 32 tanh, 11 features, 6 outputs"."""
+    *hidden, last = residual.shape.network.layers
+    widths = " x ".join(str(layer.outputs) for layer in hidden)
+    kinds = sorted({str(layer.activation) for layer in hidden})
+    members = f"{residual.shape.members} times " if residual.shape.members > 1 else ""
+    inside = " ".join(part for part in (f"{members}{widths}", *kinds) if part)
+    dissipative = ", dissipative" if residual.shape.conjugate else ""
+    return f"{residual.family} {inside}".strip() + f", {residual.shape.nz} features, {last.outputs} outputs{dissipative}"
+
+
 def check_belongs(residual: Residual, robot_name: str, model_hash: str, parameters: Parameters, port: ResidualPort) -> None:
     """ResidualError unless it was learned for this robot, these equations, these values (to 1e-9) and this port."""
     if residual.robot != robot_name:
