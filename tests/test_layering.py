@@ -21,6 +21,7 @@ ONLY_IN = {
         "launch/running_cli.py",
         "launch/recording_cli.py",
         "launch/identification_cli.py",
+        "launch/learning_cli.py",
         "launch/bench_cli.py",
         "launch/options.py",
     ),

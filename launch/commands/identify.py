@@ -6,7 +6,6 @@ import contextlib
 import copy
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
@@ -15,22 +14,20 @@ from launch.commands.identify_inertial import identify_bodies, inertial_output
 from launch.commands.identify_summary import format_parts, summary_of
 from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
+from launch.log_reading import LogOptions, LogReader
 from launch.output import TO_STDOUT, check_free, check_json_path, write_json
 from mpc_controller.identification.export.mjcf import export_robot
 from mpc_controller.identification.fit import Identification
 from mpc_controller.identification.identify import IdentifyOptions, identify
 from mpc_controller.identification.inverse_dynamics.inertial_identification import rigid_bodies
 from mpc_controller.identification.log import Log, split
-from mpc_controller.identification.log_files.condition import Keep, parse_conditions
-from mpc_controller.identification.log_files.mapping import LogMapping, read_mapping
-from mpc_controller.identification.log_files.read import read_logs
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.identification.output_error import OutputErrorOptions
 from mpc_controller.identification.ray_workers import RayWorkers
 from mpc_controller.identification.report.report import write_report
 from mpc_controller.identification.report.terminal import format_identification
 from mpc_controller.model.parameter_file import load_parameters, save_parameters
-from robots import MACHINES, ROBOTS, load_robot, load_structure, log_mapping, machine_parts
+from robots import MACHINES, ROBOTS, load_robot, load_structure, machine_parts
 
 INERTIAL = "inertial"  # beside the methods of mpc_controller.identification.identify
 
@@ -170,37 +167,9 @@ def _structure(request: IdentifyRequest, part: str) -> ModelStructure:
 def _logs(request: IdentifyRequest, structure: ModelStructure, part: str, terminal: Terminal) -> tuple[list[Log], list[Log]]:
     """What to fit to and what to validate with."""
     behind = f"#{part}" if part else ""
-    mapping = _mapping(request, structure)
-    keep = _keep(request, terminal)
-    logs, validation = (
-        [log for name in names for log in _read(name + behind, structure, mapping, keep, terminal)]
-        for names in (request.logs, request.validation)
-    )
+    reader = LogReader(request.robot, structure, LogOptions(request.mapping, request.keep, request.margin_s), terminal)
+    logs, validation = (reader.read([name + behind for name in names]) for names in (request.logs, request.validation))
     if request.hold_out:
         halves = [split(log, 1 - request.hold_out) for log in logs]
         logs, validation = [first for first, _ in halves], [*validation, *(second for _, second in halves)]
     return logs, validation
-
-
-def _keep(request: IdentifyRequest, terminal: Terminal) -> Keep:
-    """What --keep says; without it, what the robot says that its model needs."""
-    excitation = load_robot(request.robot).excitation if request.robot in ROBOTS else None
-    usable = excitation().usable if excitation else ""
-    if usable and not request.keep:
-        terminal.say(f"using samples with {usable} only, which the model needs; --keep replaces this")
-    return Keep(parse_conditions(request.keep or ((usable,) if usable else ())), request.margin_s)
-
-
-def _read(name: str, structure: ModelStructure, mapping: LogMapping | None, keep: Keep, terminal: Terminal) -> Sequence[Log]:
-    logs = read_logs(Path(name), structure, mapping, keep)
-    for log in logs:
-        pieces = "one piece" if len(log.pieces) == 1 else f"{len(log.pieces)} pieces"
-        terminal.say(f"{log.name}: {log.samples} samples, {log.duration_s:.1f} s in {pieces}")
-        for note in log.notes:
-            terminal.say(f"  {note}")
-    return logs
-
-
-def _mapping(request: IdentifyRequest, structure: ModelStructure) -> LogMapping | None:
-    path = request.mapping or log_mapping(request.robot)
-    return None if path is None else read_mapping(path, structure)

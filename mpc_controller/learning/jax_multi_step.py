@@ -1,0 +1,285 @@
+"""Training over the horizon: back-propagation through time of the fused model, from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from mpc_controller.arrays import Array, IntArray
+from mpc_controller.learning.data_set import DataSet, Track
+from mpc_controller.learning.draft import Draft, Layers
+from mpc_controller.learning.jax_one_step import squares
+from mpc_controller.learning.jax_residual import frame_of, gate, outputs
+from mpc_controller.learning.jax_step import JaxStep
+from mpc_controller.learning.options import LearnOptions
+from mpc_controller.model.residual.residual import ResidualShape
+
+MOST_STEPS = 200  # of a training horizon
+_OVERLAP = 5  # windows that share a sample
+_MOST_WINDOWS = 600  # of a log
+_SMOOTH = 0.1  # of an error's median size: below it the loss is quadratic
+_STEEPEST = 1.0  # norm of a gradient that is believed
+_WORSE = 2.0  # weight of what is worse than physics alone
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Starts in tracks (n, 2): number of the track and sample; weights (n, signals), so that Σ weights · cumulated errors is
+    the mean over tracks and signals of the error relative to that of physics alone; smooth (signals,)."""
+
+    tracks: Sequence[Track]
+    starts: IntArray
+    weights: Array
+    smooth: Array
+
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """Of one training: losses of every epoch, on its own windows and on those kept aside (NaN without)."""
+
+    training: tuple[float, ...]
+    aside: tuple[float, ...]
+    best: int
+    interrupted: bool
+
+
+@final
+class MultiStep:
+    """min Σ_windows Σ_h Σ_signals w ‖y_h ⊟ h(x_h)‖ + decay ‖W‖²,   x₀ = x_meas ⊞ (s + noise),  x_{h+1} = F(x_h) ⊞ γ(r(z_h))
+
+    with w = 1/(the same sum for physics alone, of that log and signal), so that 1 is no gain, and position, velocity, attitude
+    and rate count alike. s, the windows' initial states, are fitted or 0; h = 0 counts like every other sample. Lengths are
+    rounded off below a tenth of their median. Adam with a cosine schedule, gradients clipped.
+    """
+
+    def __init__(self, data: DataSet, shape: ResidualShape, steps: int, noise: Array, options: LearnOptions) -> None:
+        self._data, self._shape, self._steps, self._options = data, shape, steps, options
+        self._noise = noise * options.noise
+        self._step = JaxStep(data.step, data.parameters)
+        free = options.free_starts
+        self._free = (not data.structure.measured_starts) if free is None else free
+        self._movable = np.zeros(data.step.ndx)
+        self._movable[data.known] = 1.0
+        self._gradient = jax.jit(jax.value_and_grad(self._loss, argnums=(0, 1)))
+        self._errors = jax.jit(partial(self._rollout, mean=True))
+
+    def windows(self, tracks: Sequence[Track]) -> Windows:
+        """Of tracks, weighed by the error of physics alone."""
+        starts, weights, smooth = [], [], []
+        for number, track in enumerate(tracks):
+            own = track.starts(self._steps, max(1, self._steps // _OVERLAP))
+            own = own[:: -(-len(own) // _MOST_WINDOWS) or 1]
+            if not len(own):
+                continue
+            errors = self.cumulated_of(None, tracks, np.stack([np.full(len(own), number), own], axis=1))
+            total = np.maximum(errors.sum(axis=0), 1e-300)
+            starts.append(np.stack([np.full(len(own), number), own], axis=1))
+            weights.append(np.tile(1 / (total * errors.shape[1]), (len(own), 1)))
+            smooth.append(_SMOOTH * np.median(errors, axis=0) / self._steps)
+        if not starts:
+            return Windows(tracks, np.zeros((0, 2), int), np.zeros((0, len(self._data.structure.signals))), np.ones(1))
+        return Windows(
+            tracks, np.concatenate(starts), np.concatenate(weights) / len(starts), np.maximum(np.mean(smooth, axis=0), 1e-12)
+        )
+
+    def fit(
+        self,
+        draft: Draft,
+        windows: Windows,
+        aside: Windows | None,
+        epochs: int,
+        report: Callable[[str], None],
+    ) -> tuple[Draft, Progress]:
+        """The draft with its best layers: by what is kept aside, else the last; `epochs` of the schedule's."""
+        options = self._options
+        batch = min(options.batch, len(windows.starts))
+        per_epoch = -(-len(windows.starts) // batch)
+        schedule = optax.cosine_decay_schedule(options.rate, options.epochs * per_epoch, 0.05)
+        optimizer = optax.chain(optax.clip_by_global_norm(_STEEPEST), optax.adam(schedule))
+        apply = jax.jit(lambda gradient, state, trained: _updated(optimizer, gradient, state, trained))
+        trained = jax.tree.map(jnp.array, draft.layers[draft.fixed :])
+        state, offsets = optimizer.init(trained), _Offsets(len(windows.starts), self._data.step.ndx)
+        random = np.random.default_rng([options.seed, 3])
+        best, best_score, kept = trained, self.score(draft, aside) if aside else np.inf, 0
+        training: list[float] = []
+        scores: list[float] = []
+        interrupted = False
+        try:
+            for epoch in range(1, epochs + 1):
+                losses = []
+                for chosen in _batches(len(windows.starts), batch, self._shape.members, random):
+                    arguments = self._batch(draft, windows, chosen, offsets, random)
+                    loss, (by_layers, by_offsets) = self._gradient(trained, arguments.pop("offsets"), arguments)
+                    trained, state = apply(by_layers, state, trained)
+                    if self._free:
+                        offsets.move(chosen.ravel(), np.asarray(by_offsets), options.rate)
+                    losses.append(float(loss))
+                training.append(float(np.mean(losses)))
+                score = self.score(draft.with_trained(trained), aside) if aside else np.nan
+                scores.append(score)
+                told = f", kept aside {score:.4f}" if aside else ""
+                report(f"epoch {epoch} of {epochs}: {training[-1]:.4f} of the error of physics alone{told}")
+                if not aside or score < best_score:
+                    best, best_score, kept = trained, score, epoch
+                elif epoch - kept >= options.patience:
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+        return draft.with_trained(best), Progress(tuple(training), tuple(scores), kept, interrupted)
+
+    def score(self, draft: Draft, windows: Windows) -> float:
+        """Mean over tracks and signals of the error relative to physics alone; what is above 1 counts more."""
+        ratios = self.ratios(draft, windows)
+        return float(ratios.mean() + _WORSE * np.maximum(ratios - 1, 0).mean())
+
+    def ratios(self, draft: Draft, windows: Windows) -> Array:
+        """(tracks, signals), from measured starts."""
+        weighted = self.cumulated_of(draft, windows.tracks, windows.starts) * windows.weights
+        numbers = np.unique(windows.starts[:, 0])
+        sums = np.stack([weighted[windows.starts[:, 0] == n].sum(axis=0) for n in numbers])
+        finite = np.nan_to_num(sums * len(numbers) * sums.shape[1], nan=1e3, posinf=1e3)
+        return np.asarray(np.minimum(finite, 1e3))
+
+    def cumulated_of(self, draft: Draft | None, tracks: Sequence[Track], starts: IntArray) -> Array:
+        """(n, signals): lengths of the errors, summed over the horizon; None: physics alone."""
+        if draft is None:
+            return self._physics(tracks, starts)
+        size, results = min(self._options.batch, len(starts)), []
+        for first in range(0, len(starts), size):
+            some = np.arange(first, first + size) % len(starts)
+            given = self._arguments(draft, tracks, starts[some])
+            errors = self._errors(draft.layers[draft.fixed :], np.zeros((size, self._data.step.ndx)), given)
+            results.append(np.asarray(errors).sum(axis=0))
+        return np.concatenate(results)[: len(starts)]
+
+    def _physics(self, tracks: Sequence[Track], starts: IntArray) -> Array:
+        step, signals = self._data.step, self._data.structure.signals
+        x = np.stack([tracks[n].states[k] for n, k in starts])
+        total = np.zeros((len(starts), len(signals)))
+        for h in range(self._steps):
+            rows = np.stack([tracks[n].rows[k + h] for n, k in starts])
+            seen = np.stack([tracks[n].seen[k + h] for n, k in starts])
+            x, _, off = step.split(step.advance(x, np.zeros((len(x), step.nr)), rows, self._data.parameters)[0])
+            length = np.stack([np.linalg.norm(off[:, s.tangent], axis=1) for s in signals], axis=1)
+            total += np.where(seen > 0, length, 0.0)
+        return total
+
+    def _arguments(self, draft: Draft, tracks: Sequence[Track], starts: IntArray) -> dict[str, Any]:
+        rows = np.stack([tracks[n].rows[k : k + self._steps] for n, k in starts], axis=1)
+        seen = np.stack([tracks[n].seen[k : k + self._steps] for n, k in starts], axis=1)
+        x = np.stack([tracks[n].states[k] for n, k in starts])
+        mean = np.stack([tracks[n].controls[k] for n, k in starts])
+        return {
+            "x": x,
+            "mean": mean,
+            "rows": rows,
+            "seen": seen,
+            "frame": frame_of(draft),
+            "fixed": draft.layers[: draft.fixed],
+        }
+
+    def _batch(
+        self, draft: Draft, windows: Windows, chosen: IntArray, offsets: _Offsets, random: np.random.Generator
+    ) -> dict[str, Any]:
+        """chosen (members, batch)."""
+        flat = chosen.ravel()
+        given = self._arguments(draft, windows.tracks, windows.starts[flat])
+        given["weights"] = windows.weights[flat] * (len(windows.starts) / chosen.shape[1])
+        given["smooth"] = windows.smooth
+        given["noise"] = self._noise * self._movable * random.standard_normal((len(flat), len(self._noise)))
+        given["unit"] = self._noise * self._movable
+        given["offsets"] = offsets.values[flat]
+        return given
+
+    def _loss(self, trained: Layers, offsets: Any, given: dict[str, Any]) -> Any:
+        start = offsets * given["unit"] if self._free else jnp.zeros_like(offsets)
+        rounded = self._rollout(trained, start + given["noise"], given, mean=False).sum(axis=0)
+        if self._free:
+            places = [list(signal.tangent) for signal in self._data.structure.signals]
+            measured = start[:, jnp.array(self._data.structure.tangent_indices)]
+            first = [_length(measured[:, p], given["smooth"][i]) for i, p in enumerate(places)]
+            rounded = rounded + jnp.stack(first, axis=1)
+        return (given["weights"] * rounded).sum() / self._shape.members + self._options.decay * squares(trained)
+
+    def _rollout(self, trained: Layers, start: Any, given: dict[str, Any], mean: bool) -> Any:
+        """(H, n, signals) lengths of the errors; with `mean`, of the members' mean, else every window with its own member."""
+        step, members, shape = self._data.step, self._shape.members, self._shape
+        layers, frame = (*given["fixed"], *trained), given["frame"]
+        smooth = given.get("smooth", np.zeros(len(self._data.structure.signals)))
+        signals = [(list(signal.tangent), smooth[i]) for i, signal in enumerate(self._data.structure.signals)]
+
+        def correction(z: Any) -> Any:
+            if mean:
+                y = outputs(shape, frame, layers, jnp.broadcast_to(z, (members, *z.shape))).mean(axis=0)
+            else:
+                y = outputs(shape, frame, layers, z.reshape(members, -1, step.nz)).reshape(-1, step.nr)
+            return gate(frame, z)[:, None] * y
+
+        def forward(carry: Any, inputs: Any) -> Any:
+            x, z = carry
+            rows, seen = inputs
+            x, z, off = step.split(self._step.advance(x, correction(z), rows))
+            lengths = jnp.stack([_length(off[:, jnp.array(place)], rounding) for place, rounding in signals], axis=1)
+            return (x, z), jnp.where(seen > 0, lengths, 0.0)
+
+        first = self._step.begin(given["x"], start, given["mean"])
+        carry = (first[:, : step.nx], first[:, step.nx :])
+        return jax.lax.scan(forward, carry, (given["rows"], given["seen"]))[1]
+
+
+def _length(off: Any, smooth: Any) -> Any:
+    return jnp.sqrt((off**2).sum(axis=1) + smooth**2 + 1e-24) - smooth
+
+
+def _updated(optimizer: Any, gradient: Layers, state: Any, trained: Layers) -> tuple[Layers, Any]:
+    clean = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0.0), gradient)
+    updates, state = optimizer.update(clean, state)
+    return optax.apply_updates(trained, updates), state
+
+
+def _batches(count: int, batch: int, members: int, random: np.random.Generator) -> list[IntArray]:
+    """Positions (members, batch / members) of windows, all once over; members of an ensemble see stretches of their own."""
+    if members == 1:
+        order = random.permutation(count)
+        return [np.resize(order[k : k + batch], batch)[None] for k in range(0, count, batch)]
+    share = max(1, batch // members)
+    chunks = np.array_split(np.arange(count), min(20, count))
+    lots = []
+    for member in range(members):
+        fixed = np.random.default_rng(member)  # the same stretches in every epoch
+        own = np.concatenate([chunks[k] for k in fixed.integers(len(chunks), size=len(chunks))])
+        lots.append(random.permutation(own)[: share * max(1, count // batch)])
+    size = min(len(lot) for lot in lots) // share * share or min(len(lot) for lot in lots)
+    return [np.stack([np.resize(lot[k : k + share], share) for lot in lots]) for k in range(0, size, share)]
+
+
+@final
+class _Offsets:
+    """Initial states of windows, in units of noise, each with an Adam of its own: it moves when its window is looked at."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self.values, self._m, self._v = (np.zeros((count, size)) for _ in range(3))
+        self._seen = np.zeros((count, 1))
+
+    def move(self, chosen: IntArray, gradient: Array, rate: float) -> None:
+        clean = np.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+        self._seen[chosen] += 1
+        self._m[chosen] = 0.9 * self._m[chosen] + 0.1 * clean
+        self._v[chosen] = 0.99 * self._v[chosen] + 0.01 * clean**2
+        m = self._m[chosen] / (1 - 0.9 ** self._seen[chosen])
+        v = self._v[chosen] / (1 - 0.99 ** self._seen[chosen])
+        self.values[chosen] -= 10 * rate * m / (np.sqrt(v) + 1e-12)
+
+
+def training_steps(options: LearnOptions, structure_s: float, period_s: float) -> int:
+    """Samples of the training horizon."""
+    return max(1, min(round((options.horizon_s or structure_s) / period_s), MOST_STEPS))

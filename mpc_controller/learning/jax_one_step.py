@@ -1,0 +1,101 @@
+"""Networks fitted to labels, one step ahead, by Adam."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from mpc_controller.arrays import Array, IntArray
+from mpc_controller.learning.draft import Draft, Layers
+from mpc_controller.learning.jax_residual import frame_of, outputs
+from mpc_controller.learning.labels import Labels
+from mpc_controller.learning.options import LearnOptions
+from mpc_controller.model.residual.network import NetworkShape
+
+_STEPS, _BATCH = 1500, 256
+_CHUNKS = 20  # of the labels, that a bootstrap draws whole: neighbours say the same
+_SMALL = 0.1  # of the last layer's first weights: a residual starts from next to nothing
+_LITTLE = 0.1  # the share of the labels' friction that a dissipative one starts from
+
+
+def initial_layers(options: LearnOptions, network: NetworkShape, members: int) -> Layers:
+    """As Equinox initialises an MLP, one a member."""
+    found: list[list[Any]] = [[] for _ in network.layers]
+    for key in jax.random.split(jax.random.key(options.seed), members):
+        keys = jax.random.split(key, len(network.layers))
+        for layer, shape, one in zip(found, network.layers, keys, strict=True):
+            layer.append(eqx.nn.Linear(shape.inputs, shape.outputs, key=one))
+    layers = [tuple(np.stack([np.asarray(part, float) for part in parts]) for parts in _parts(layer)) for layer in found]
+    weight, bias = layers[-1]
+    layers[-1] = (_SMALL * weight, 0 * bias)
+    return tuple((w, b) for w, b in layers)
+
+
+def _parts(linears: list[Any]) -> tuple[list[Any], list[Any]]:
+    return [linear.weight for linear in linears], [linear.bias for linear in linears]
+
+
+def fit_labels(draft: Draft, conjugate: tuple[int, ...], labels: Labels, options: LearnOptions) -> Draft:
+    """min Σ ρ((r* − y)/scale) + decay ‖W‖², ρ Huber's; members of an ensemble on samples drawn anew, in stretches."""
+    if conjugate:
+        draft = _dissipative(draft, conjugate, labels)
+    shape, frame, fixed = draft.shape, frame_of(draft), draft.layers[: draft.fixed]
+    random = np.random.default_rng([options.seed, 2])
+    batches = jnp.array(_batches(labels, shape.members, random))
+    z, r, scale = jnp.array(labels.z), jnp.array(labels.r), jnp.sqrt(jnp.mean(jnp.array(labels.r) ** 2, axis=0))
+    optimizer = optax.adam(optax.cosine_decay_schedule(options.rate, _STEPS))
+
+    def loss(trained: Layers, chosen: Any) -> Any:
+        off = (outputs(shape, frame, (*fixed, *trained), z[chosen]) - r[chosen]) / scale
+        return optax.losses.huber_loss(off).mean(axis=(1, 2)).sum() + options.decay * squares(trained)
+
+    def step(carry: Any, chosen: Any) -> Any:
+        trained, state = carry
+        updates, state = optimizer.update(jax.grad(loss)(trained, chosen), state)
+        return (optax.apply_updates(trained, updates), state), None
+
+    def run(trained: Layers) -> Any:
+        return jax.lax.scan(step, (trained, optimizer.init(trained)), batches)[0][0]
+
+    trained = jax.tree.map(jnp.array, draft.layers[draft.fixed :])
+    return draft.with_trained(jax.jit(run)(trained))
+
+
+def squares(trained: Layers) -> Any:
+    """Σ W² of all members."""
+    return sum((weight**2).sum() for weight, _ in trained)
+
+
+def _batches(labels: Labels, members: int, random: np.random.Generator) -> IntArray:
+    """(steps, members, batch) positions of labels."""
+    count = len(labels.r)
+    size = min(_BATCH, count)
+    if members == 1:
+        return random.integers(count, size=(_STEPS, 1, size))
+    chunks = np.array_split(np.arange(count), min(_CHUNKS * len(np.unique(labels.track)), count))
+    drawn = [np.concatenate([chunks[k] for k in random.integers(len(chunks), size=len(chunks))]) for _ in range(members)]
+    return np.stack([own[random.integers(len(own), size=(_STEPS, size))] for own in drawn], axis=1)
+
+
+def _dissipative(draft: Draft, conjugate: tuple[int, ...], labels: Labels) -> Draft:
+    """With outputs −softplus(y) z_c, starting at a tenth of the labels' own size of r/z_c everywhere."""
+    along = labels.z[:, list(conjugate)]
+    grip = np.sqrt((labels.r**2).mean(axis=0) / np.maximum((along**2).mean(axis=0), 1e-18))
+    scale = np.maximum(grip, 1.0)  # softplus is an exponential below 1, whatever the unit
+    weight, bias = draft.layers[-1]
+    start = np.log(np.expm1(np.clip(_LITTLE * grip, 1e-9, 30.0))) / scale
+    last = (0.0 * np.asarray(weight), np.zeros(np.shape(bias)) + start)
+    shape = replace(draft.shape, conjugate=conjugate)
+    return replace(draft, shape=shape, output_scale=scale, layers=(*draft.layers[:-1], last))
+
+
+def output_values(draft: Draft, z: Array) -> Array:
+    """y (members, n, nr) of a draft, neither bounded nor gated."""
+    wide = jnp.broadcast_to(jnp.array(z), (draft.shape.members, *z.shape))
+    return np.asarray(outputs(draft.shape, frame_of(draft), draft.layers, wide))

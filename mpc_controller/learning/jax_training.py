@@ -1,0 +1,205 @@
+"""Training with logs left out in turn: they say when to stop and which outputs help; then once more with all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from mpc_controller.arrays import Array
+from mpc_controller.identification.log import split
+from mpc_controller.learning.data_set import DataSet, Track
+from mpc_controller.learning.draft import Draft
+from mpc_controller.learning.families import one_step
+from mpc_controller.learning.guard import bound_of, disagreement_of
+from mpc_controller.learning.jax_multi_step import MultiStep, Windows, training_steps
+from mpc_controller.learning.jax_one_step import output_values
+from mpc_controller.learning.labels import Labels, sensor_noise
+from mpc_controller.learning.options import LearningError, LearnOptions
+from mpc_controller.model.residual.residual import Residual
+
+_ASIDE = 0.25  # of a single log, its end, that is kept aside
+_STARTS = (1.0, 0.3)  # shares of the one-step solution that multi-step training may start from
+_FACTORS = (1.0, 0.5, 0.0)  # what an output may be scaled by
+_PASSES = 2  # over the outputs
+_MARGIN = 1e-4  # of the score, for which an output is scaled
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """residual: without names, robot and judgement. factors (nr,): what every output was scaled by."""
+
+    residual: Residual
+    factors: Array
+    curves: Mapping[str, tuple[float, ...]]
+    notes: tuple[str, ...]
+    interrupted: bool
+
+
+@final
+@dataclass(eq=False)
+class _Folds:
+    """What was learned from the logs that were left out."""
+
+    epochs: list[int] = field(default_factory=list)
+    drafts: list[tuple[Draft, Windows]] = field(default_factory=list)
+    curves: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    interrupted: bool = False
+
+
+def trained(
+    data: DataSet, tracks: Sequence[Track], labels: Labels, options: LearnOptions, report: Callable[[str], None]
+) -> Outcome:
+    """The residual from all tracks, for as long and with those outputs that serve tracks which are left out."""
+    steps = training_steps(options, data.structure.horizon_s, min(track.log.period_s for track in tracks))
+    first = _one_step(data, tracks, labels, options)
+    multi = MultiStep(data, first.shape, steps, sensor_noise(data, tracks), options)
+    every = multi.windows(tracks)
+    if not len(every.starts):
+        raise LearningError(
+            f"{data.structure.name}: no piece of a log is longer than the horizon, {steps} steps; give longer ones"
+        )
+    folds = _left_out(data, tracks, labels, multi, options, report)
+    curve: tuple[float, ...] = ()
+    if folds.interrupted and folds.drafts:
+        draft, interrupted = folds.drafts[0][0], True
+    else:
+        epochs = round(float(np.mean(folds.epochs))) if folds.epochs else options.epochs
+        start = _shrunk(multi, first, every)
+        if options.multi_step and epochs:
+            report(f"training on all logs: {epochs} epochs")
+            draft, progress = multi.fit(start, every, None, epochs, report)
+            curve, interrupted = progress.training, progress.interrupted
+        else:
+            draft, interrupted = start, False
+    factors = _factors(multi, folds.drafts, data.step.nr, report)
+    curves = {"training": curve, **folds.curves}
+    notes = _notes(data, folds, factors, options)
+    return Outcome(residual_of(data, draft.scaled(factors), tracks), factors, curves, notes, interrupted or folds.interrupted)
+
+
+def residual_of(data: DataSet, draft: Draft, tracks: Sequence[Track]) -> Residual:
+    """A draft as it will run, its bounds and disagreements from where it was trained; what names it is still to come."""
+    z = _features(data, tracks)
+    y = output_values(draft, z)
+    return Residual(
+        shape=draft.shape,
+        networks=draft.networks(),
+        center=draft.range.center,
+        scale=draft.range.scale,
+        guard=draft.range.guard(bound_of(y), disagreement_of(y)),
+        family="",
+        robot=data.structure.name,
+        model_hash="",
+        parameters={},
+        feature_names=data.step.port.feature_names,
+        output_names=data.step.port.output_names,
+        accepted=False,
+    )
+
+
+def _left_out(
+    data: DataSet,
+    tracks: Sequence[Track],
+    labels: Labels,
+    multi: MultiStep,
+    options: LearnOptions,
+    report: Callable[[str], None],
+) -> _Folds:
+    folds = _Folds()
+    for name, learned, aside, chosen in _divisions(data, tracks, labels, options):
+        windows, kept = multi.windows(learned), multi.windows(aside)
+        if not len(windows.starts) or not len(kept.starts):
+            continue
+        start = _shrunk(multi, _one_step(data, learned, chosen, options), windows)
+        if options.multi_step:
+            report(f"training without {name}")
+            draft, progress = multi.fit(start, windows, kept, options.epochs, report)
+            folds.epochs.append(progress.best)
+            folds.curves[f"left out {name}"] = progress.aside
+            folds.interrupted = progress.interrupted
+        else:
+            draft = start
+        folds.drafts.append((draft, kept))
+        if folds.interrupted:
+            break
+    return folds
+
+
+_Division = tuple[str, Sequence[Track], Sequence[Track], Labels]
+
+
+def _divisions(data: DataSet, tracks: Sequence[Track], labels: Labels, options: LearnOptions) -> list[_Division]:
+    """What is left out: every track in turn, several at once where there are more than folds, or the end of a single one."""
+    if options.folds == 0:
+        return []
+    if len(tracks) == 1:
+        parts = split(tracks[0].log, 1 - _ASIDE)
+        before, after = (replace(tracks[0], log=part) for part in parts)
+        share = _chosen(labels, np.arange(len(labels.r)) < (1 - _ASIDE) * len(labels.r))
+        return [(after.log.name, [before], [after], share)]
+    groups = np.array_split(np.arange(len(tracks)), min(options.folds, len(tracks)))
+    return [
+        (
+            ", ".join(tracks[k].log.name for k in group),
+            [track for k, track in enumerate(tracks) if k not in group],
+            [tracks[k] for k in group],
+            _chosen(labels, ~np.isin(labels.track, group)),
+        )
+        for group in groups
+    ]
+
+
+def _chosen(labels: Labels, chosen: npt.NDArray[np.bool_]) -> Labels:
+    return replace(labels, z=labels.z[chosen], r=labels.r[chosen], track=labels.track[chosen])
+
+
+def _one_step(data: DataSet, tracks: Sequence[Track], labels: Labels, options: LearnOptions) -> Draft:
+    return one_step(data.step.port, labels, _features(data, tracks), options)
+
+
+def _features(data: DataSet, tracks: Sequence[Track]) -> Array:
+    return np.concatenate([data.features(track, track.starts(1)) for track in tracks])
+
+
+def _shrunk(multi: MultiStep, draft: Draft, windows: Windows) -> Draft:
+    """The share of the one-step solution that predicts best: noise in the labels makes it too eager over many steps."""
+    if draft.shape.conjugate:
+        return draft
+    count = draft.shape.nr
+    return min((draft.scaled(np.full(count, share)) for share in _STARTS), key=lambda d: multi.score(d, windows))
+
+
+def _factors(multi: MultiStep, drafts: Sequence[tuple[Draft, Windows]], count: int, report: Callable[[str], None]) -> Array:
+    """(nr,): what each output is scaled by for the best score on what was left out."""
+    if not drafts:
+        return np.ones(count)
+    report("choosing outputs by what was left out")
+
+    def score(tried: Array) -> float:
+        return float(np.mean([multi.score(draft.scaled(tried), windows) for draft, windows in drafts]))
+
+    best, factors = min(
+        ((score(np.full(count, factor)), np.full(count, factor)) for factor in _FACTORS), key=lambda pair: pair[0]
+    )
+    for output in [*range(count)] * _PASSES:
+        for factor in _FACTORS:
+            tried = factors.copy()
+            tried[output] = factor
+            if factor != factors[output] and (found := score(tried)) < best - _MARGIN:
+                best, factors = found, tried
+    return factors
+
+
+def _notes(data: DataSet, folds: _Folds, factors: Array, options: LearnOptions) -> tuple[str, ...]:
+    notes = []
+    names = data.step.port.output_names
+    if dropped := [name for name, factor in zip(names, factors, strict=True) if factor == 0]:
+        notes.append(f"outputs that did not help where logs were left out, and are 0: {', '.join(dropped)}")
+    if not folds.drafts and options.folds:
+        notes.append("no log could be left out, so that nothing says when to stop")
+    return tuple(notes)

@@ -1,0 +1,127 @@
+"""From logs to a residual: one step ahead, over the horizon, with what was held out deciding; then judged by other logs."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from mpc_controller.arrays import Array
+from mpc_controller.identification.log import Log
+from mpc_controller.identification.model_structure import ModelStructure
+from mpc_controller.learning.data_set import DataSet, Track, divided
+from mpc_controller.learning.extra import double_precision, require
+from mpc_controller.learning.labels import Labels, labels_of
+from mpc_controller.learning.options import LearnOptions
+from mpc_controller.learning.validation import Row, validated
+from mpc_controller.model.residual.residual import Residual
+
+
+@final
+@dataclass(frozen=True)
+class LearnedResidual:
+    """residual, with `accepted`; rows of the table, learned logs first; reason: why it was not accepted, in words. curves:
+    losses by epoch, `training` and every `left out ...`, relative to physics alone. notes: sentences for people. interrupted:
+    whether training was stopped by hand."""
+
+    residual: Residual
+    rows: tuple[Row, ...]
+    reason: str
+    curves: Mapping[str, tuple[float, ...]]
+    notes: tuple[str, ...]
+    interrupted: bool
+
+
+def learn(
+    structure: ModelStructure,
+    logs: Sequence[Log],
+    options: LearnOptions | None = None,
+    validation: Sequence[Log] = (),
+    report: Callable[[str], None] = lambda line: None,
+    *,
+    hold_out: float = 0.0,
+    model_hash: str | None = None,
+) -> LearnedResidual:
+    """Learn what the structure's physics, with the parameters that its dynamics have, leaves out of `logs`.
+
+    validation: logs that judge; without them the last of `logs` does, or with hold_out the end of each. model_hash: the robot's
+    (None: of a machine without, `structure_hash`). The same seed gives the same residual to the last bit. Ctrl-C gives the best
+    so far. Raises LearningError, IdentificationError, CompilerError.
+    """
+    options = options or LearnOptions()
+    require()
+    learned, judging = divided(structure, logs, validation, hold_out)
+    with double_precision():
+        data = DataSet(structure, report)
+        tracks, judges = data.tracks(learned), data.tracks(judging)
+        labels = labels_of(data, tracks)
+        from mpc_controller.learning.jax_training import trained
+
+        outcome = trained(data, tracks, labels, options, report)
+    report("judging by what was held out")
+    residual = replace(
+        outcome.residual,
+        robot=structure.name,
+        model_hash=structure_hash(structure) if model_hash is None else model_hash,
+        parameters={p.name: float(p.value) for p in structure.dynamics.parameters},
+        feature_names=data.step.port.feature_names,
+        output_names=data.step.port.output_names,
+        family=str(options.family),
+    )
+    judged = validated(data, residual, judges, tracks, report)
+    residual = replace(
+        residual,
+        accepted=judged.accepted,
+        metrics=_metrics(judged.rows, judged.reason, labels, outcome.factors, residual.output_names),
+        provenance=_provenance(structure, data, tracks, judges, options, outcome.interrupted),
+    )
+    notes = (*_label_notes(labels, residual.output_names), *outcome.notes)
+    return LearnedResidual(residual, judged.rows, judged.reason, outcome.curves, notes, outcome.interrupted)
+
+
+def structure_hash(structure: ModelStructure) -> str:
+    """Twelve hex digits of equations, names and manifold of a machine that is no Robot; as Robot.model_hash."""
+    d = structure.dynamics
+    text = d.function().serialize() + repr((structure.name, d.state_names, d.control_names, d.manifold, structure.measured))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _label_notes(labels: Labels, names: Sequence[str]) -> list[str]:
+    noisy = [f"{name} ({share:.0%})" for name, share in zip(names, labels.noise_share, strict=True) if share > 0.5]
+    return [f"labels are mostly noise: {', '.join(noisy)}, over {labels.block} samples"] if noisy else []
+
+
+def _metrics(rows: Sequence[Row], reason: str, labels: Labels, factors: Array, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "rows": [row.as_json() for row in rows],
+        "reason": reason,
+        "label_noise_share": dict(zip(names, labels.noise_share.tolist(), strict=True)),
+        "label_samples": labels.block,
+        "kept": dict(zip(names, factors.tolist(), strict=True)),
+    }
+
+
+def _provenance(
+    structure: ModelStructure,
+    data: DataSet,
+    tracks: Sequence[Track],
+    judges: Sequence[Track],
+    options: LearnOptions,
+    interrupted: bool,
+) -> dict[str, Any]:
+    def files(some: Sequence[Track]) -> list[str]:
+        return [f"{t.log.path.name if t.log.path else t.log.name} sha256:{t.log.digest}" for t in some]
+
+    chosen = {name: getattr(options, name) for name in options.__dataclass_fields__}
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "model": structure.name,
+        "logs": files(tracks),
+        "validation_logs": files(judges),
+        "horizon_s": structure.horizon_s,
+        "control_delay_s": data.delay_s,
+        "options": {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
+        "interrupted": interrupted,
+    }
