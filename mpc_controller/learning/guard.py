@@ -63,12 +63,12 @@ def range_of(z: Array, stretch: Array | None = None) -> Range:
 
 
 def bound_of(y: Array) -> Array:
-    """(nr,) of outputs y (members, n, nr) where they were trained."""
-    return np.asarray(np.maximum(np.quantile(np.abs(y.mean(axis=0)), 1 - _RARE, axis=0), 1e-9))
+    """(nr,) of outputs y (n, nr) where they were trained."""
+    return np.asarray(np.maximum(np.quantile(np.abs(y), 1 - _RARE, axis=0), 1e-9))
 
 
 def disagreement_of(y: Array) -> Array:
-    """(nr,) of the members' outputs y (members, n, nr), so that v of a Guard is below 1 where they were trained."""
+    """(nr,) of the networks' values y (members, n, nr), so that v of a Guard is below 1 where they were trained."""
     if len(y) == 1:
         return np.ones(y.shape[2])
     variance = y.var(axis=0)

@@ -16,7 +16,7 @@ from mpc_controller.arrays import Array, IntArray
 from mpc_controller.learning.data_set import DataSet, Track
 from mpc_controller.learning.draft import Draft, Layers
 from mpc_controller.learning.jax_one_step import squares
-from mpc_controller.learning.jax_residual import frame_of, gate, outputs
+from mpc_controller.learning.jax_residual import frame_of, gate, members, shaped
 from mpc_controller.learning.jax_step import JaxStep
 from mpc_controller.learning.options import LearnOptions
 from mpc_controller.model.residual.residual import ResidualShape
@@ -212,17 +212,17 @@ class MultiStep:
 
     def _rollout(self, trained: Layers, start: Any, given: dict[str, Any], mean: bool) -> Any:
         """(H, n, signals) lengths of the errors; with `mean`, of the members' mean, else every window with its own member."""
-        step, members, shape = self._data.step, self._shape.members, self._shape
+        step, count, shape = self._data.step, self._shape.members, self._shape
         layers, frame = (*given["fixed"], *trained), given["frame"]
         smooth = given.get("smooth", np.zeros(len(self._data.structure.signals)))
         signals = [(list(signal.tangent), smooth[i]) for i, signal in enumerate(self._data.structure.signals)]
 
         def correction(z: Any) -> Any:
             if mean:
-                y = outputs(shape, frame, layers, jnp.broadcast_to(z, (members, *z.shape))).mean(axis=0)
+                y = members(shape, frame, layers, jnp.broadcast_to(z, (count, *z.shape))).mean(axis=0)
             else:
-                y = outputs(shape, frame, layers, z.reshape(members, -1, step.nz)).reshape(-1, step.nr)
-            return gate(frame, z)[:, None] * y
+                y = members(shape, frame, layers, z.reshape(count, -1, step.nz)).reshape(-1, step.nr)
+            return gate(frame, z)[:, None] * shaped(shape, y, z)
 
         def forward(carry: Any, inputs: Any) -> Any:
             x, z = carry

@@ -13,7 +13,7 @@ import optax
 
 from mpc_controller.arrays import Array, IntArray
 from mpc_controller.learning.draft import Draft, Layers
-from mpc_controller.learning.jax_residual import frame_of, outputs
+from mpc_controller.learning.jax_residual import frame_of, members, shaped
 from mpc_controller.learning.labels import Labels
 from mpc_controller.learning.options import LearnOptions
 from mpc_controller.model.residual.network import NetworkShape
@@ -24,10 +24,10 @@ _SMALL = 0.1  # of the last layer's first weights: a residual starts from next t
 _LITTLE = 0.1  # the share of the labels' friction that a dissipative one starts from
 
 
-def initial_layers(options: LearnOptions, network: NetworkShape, members: int) -> Layers:
+def initial_layers(options: LearnOptions, network: NetworkShape, count: int) -> Layers:
     """As Equinox initialises an MLP, one a member."""
     found: list[list[Any]] = [[] for _ in network.layers]
-    for key in jax.random.split(jax.random.key(options.seed), members):
+    for key in jax.random.split(jax.random.key(options.seed), count):
         keys = jax.random.split(key, len(network.layers))
         for layer, shape, one in zip(found, network.layers, keys, strict=True):
             layer.append(eqx.nn.Linear(shape.inputs, shape.outputs, key=one))
@@ -52,7 +52,8 @@ def fit_labels(draft: Draft, conjugate: tuple[int, ...], labels: Labels, options
     optimizer = optax.adam(optax.cosine_decay_schedule(options.rate, _STEPS))
 
     def loss(trained: Layers, chosen: Any) -> Any:
-        off = (outputs(shape, frame, (*fixed, *trained), z[chosen]) - r[chosen]) / scale
+        y = shaped(shape, members(shape, frame, (*fixed, *trained), z[chosen]), z[chosen])
+        off = (y - r[chosen]) / scale
         return optax.losses.huber_loss(off).mean(axis=(1, 2)).sum() + options.decay * squares(trained)
 
     def step(carry: Any, chosen: Any) -> Any:
@@ -72,14 +73,14 @@ def squares(trained: Layers) -> Any:
     return sum((weight**2).sum() for weight, _ in trained)
 
 
-def _batches(labels: Labels, members: int, random: np.random.Generator) -> IntArray:
-    """(steps, members, batch) positions of labels."""
-    count = len(labels.r)
-    size = min(_BATCH, count)
-    if members == 1:
-        return random.integers(count, size=(_STEPS, 1, size))
-    chunks = np.array_split(np.arange(count), min(_CHUNKS * len(np.unique(labels.track)), count))
-    drawn = [np.concatenate([chunks[k] for k in random.integers(len(chunks), size=len(chunks))]) for _ in range(members)]
+def _batches(labels: Labels, count: int, random: np.random.Generator) -> IntArray:
+    """(steps, members, batch) positions of labels, for so many members."""
+    samples = len(labels.r)
+    size = min(_BATCH, samples)
+    if count == 1:
+        return random.integers(samples, size=(_STEPS, 1, size))
+    chunks = np.array_split(np.arange(samples), min(_CHUNKS * len(np.unique(labels.track)), samples))
+    drawn = [np.concatenate([chunks[k] for k in random.integers(len(chunks), size=len(chunks))]) for _ in range(count)]
     return np.stack([own[random.integers(len(own), size=(_STEPS, size))] for own in drawn], axis=1)
 
 
@@ -95,7 +96,8 @@ def _dissipative(draft: Draft, conjugate: tuple[int, ...], labels: Labels) -> Dr
     return replace(draft, shape=shape, output_scale=scale, layers=(*draft.layers[:-1], last))
 
 
-def output_values(draft: Draft, z: Array) -> Array:
-    """y (members, n, nr) of a draft, neither bounded nor gated."""
+def output_values(draft: Draft, z: Array) -> tuple[Array, Array]:
+    """Outputs (n, nr) of a draft at z (n, nz), neither bounded nor gated, and what its networks give (members, n, nr)."""
     wide = jnp.broadcast_to(jnp.array(z), (draft.shape.members, *z.shape))
-    return np.asarray(outputs(draft.shape, frame_of(draft), draft.layers, wide))
+    each = members(draft.shape, frame_of(draft), draft.layers, wide)
+    return np.asarray(shaped(draft.shape, each.mean(axis=0), jnp.array(z))), np.asarray(each)

@@ -52,9 +52,13 @@ def frame_of(draft: Draft) -> dict[str, Any]:
     }
 
 
-def outputs(shape: ResidualShape, frame: dict[str, Any], layers: Layers, z: Any) -> Any:
-    """y (members, n, nr) of features z (members, n, nz), neither bounded nor gated."""
-    y = network_values(shape.network, layers, (z - frame["center"]) / frame["scale"]) * frame["output_scale"]
+def members(shape: ResidualShape, frame: dict[str, Any], layers: Layers, z: Any) -> Any:
+    """What the networks give (members, n, nr) at features z (members, n, nz)."""
+    return network_values(shape.network, layers, (z - frame["center"]) / frame["scale"]) * frame["output_scale"]
+
+
+def shaped(shape: ResidualShape, y: Any, z: Any) -> Any:
+    """y (…, nr) of networks' values and features z (…, nz): dissipative if asked for, neither bounded nor gated."""
     return -jax.nn.softplus(y) * z[..., jnp.array(shape.conjugate)] if shape.conjugate else y
 
 

@@ -85,13 +85,13 @@ def trained(
 def residual_of(data: DataSet, draft: Draft, tracks: Sequence[Track]) -> Residual:
     """A draft as it will run, its bounds and disagreements from where it was trained; what names it is still to come."""
     z = _features(data, tracks)
-    y = output_values(draft, z)
+    y, each = output_values(draft, z)
     return Residual(
         shape=draft.shape,
         networks=draft.networks(),
         center=draft.range.center,
         scale=draft.range.scale,
-        guard=draft.range.guard(bound_of(y), disagreement_of(y)),
+        guard=draft.range.guard(bound_of(y), disagreement_of(each)),
         family="",
         robot=data.structure.name,
         model_hash="",
