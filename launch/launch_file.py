@@ -18,6 +18,7 @@ mass_scale = 1.1
 solver = "multiple-shooting"    # default: the task's own
 rate_hz = 100                   # of planning, at most the plant's rate; default: the robot's own
 parameters = "identified.toml"  # default: the robot's own; a relative path starts at the folder of this file
+residual = "residual.npz"       # learned by `mpc learn`, for these parameters; default: none
 excitation = "excitation.toml"  # move for identification, as a file of `mpc excite` says, instead of a task; default: no
 estimator = "ekf"               # or "ekf-without-disturbance", which does not learn what the model lacks, or "passthrough"
 
@@ -34,6 +35,13 @@ duration_s = 12.0           # of the excitation's signals; default: the robot's 
 excitation = "e.toml"       # a relative path starts at the folder of this file; default: one is designed
 criterion = "D"             # of the design, or "condition"
 seed = 0                    # of the design
+
+[learn]                     # present, beside [identify]: learn a residual from the excitation and from other tasks, and compare
+runs = ["figure-eight"]     # tasks that are run for data; default: none
+beyond = ["waypoints"]      # tasks outside of what these cover, to compare on, too; default: none
+family = "gp"               # of the residual, as in `mpc learn`
+epochs = 20                 # of the training
+seed = 0                    # of the training
 """
 
 from __future__ import annotations
@@ -45,6 +53,7 @@ from typing import Any, final
 
 from launch.adapt_section import AdaptSection, adapt_section_of
 from launch.bounds import DURATION_S, RATE_HZ, SEED
+from launch.learn_section import LearnSection, learn_section_of
 from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.identification.excitation.design import CRITERIA
 from mpc_controller.identification.excitation.experiment import excitation_of
@@ -82,6 +91,7 @@ class ControlSection:
     parameters: Path | None
     estimator: str
     excitation: Path | None = None
+    residual: Path | None = None
 
 
 @final
@@ -120,6 +130,7 @@ class LaunchFile:
     record: RecordSection
     adapt: AdaptSection = field(default_factory=AdaptSection)
     identify: IdentifySection | None = None
+    learn: LearnSection | None = None
 
 
 def load_launch_file(path: Path) -> LaunchFile:
@@ -139,6 +150,7 @@ def load_launch_file(path: Path) -> LaunchFile:
         record=_record(top.table("record")),
         adapt=top.table("adapt").parsed(adapt_section_of(robot.dynamics.nominal.parameters)),
         identify=_identify(top, robot),
+        learn=learn_section_of(top.table("learn"), robot) if top.has("learn") else None,
     )
     top.finish()
     _check_identify(top, launch)
@@ -191,6 +203,7 @@ def _control(table: TomlTable, robot: Robot) -> ControlSection:
         parameters=table.input_file("parameters"),
         estimator=table.text("estimator", "ekf", tuple(ESTIMATORS)) or "ekf",
         excitation=_excitation(table, robot),
+        residual=table.input_file("residual"),
     )
     table.finish()
     if section.parameters is not None:
@@ -235,6 +248,10 @@ def _identify(top: TomlTable, robot: Robot) -> IdentifySection | None:
 def _check_identify(top: TomlTable, launch: LaunchFile) -> None:
     """What is identified from must be recorded, and the runs before and after must be of a task."""
     if launch.identify is None:
+        if launch.learn is not None:
+            raise top.lacks(
+                "identify", "a table, which may be empty, where there is [learn]: what is learned is what physics leaves over"
+            )
         return
     if not launch.record.enabled:
         raise top.table("record").error("enabled", "must be true where there is [identify]: it needs the recordings")

@@ -13,6 +13,7 @@ from launch.commands.record import recording_path
 from launch.errors import CommandError, ExitCode
 from launch.launch_file import LaunchFile, load_launch_file
 from launch.launcher import Outcome, run_launch
+from launch.learn_stages import learn_between
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
 from launch.selection import bus_of, check_rates, check_solver, excited_task, task_of
@@ -51,6 +52,8 @@ def launch_run(request: LaunchRequest) -> ExitCode:
         def run(stage: LaunchFile, label: str) -> Stage:
             return _run_once(stage, label, request, terminal, stop)
 
+        if launch.learn is not None:
+            return learn_between(launch, run, request.json, terminal)
         if launch.identify is not None:
             return identify_between(launch, run, request.json, terminal)
         stage = run(launch, launch.task)
