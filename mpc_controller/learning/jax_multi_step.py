@@ -26,6 +26,8 @@ _OVERLAP = 5  # windows that share a sample
 _MOST_WINDOWS = 600  # of a log
 _SMOOTH = 0.1  # of an error's median size: below it the loss is quadratic
 _STEEPEST = 1.0  # norm of a gradient that is believed
+_NARROW = 16  # inputs of a layer, up to which its weights move at the full rate
+_MEMORY = 0.95  # of the average over steps that is judged and kept: it has less noise than the last step
 _WORSE = 2.0  # weight of what is worse than physics alone
 
 
@@ -58,7 +60,8 @@ class MultiStep:
 
     with w = 1/(the same sum for physics alone, of that log and signal), so that 1 is no gain, and position, velocity, attitude
     and rate count alike. s, the windows' initial states, are fitted or 0; h = 0 counts like every other sample. Lengths are
-    rounded off below a tenth of their median. Adam with a cosine schedule, gradients clipped.
+    rounded off below a tenth of their median. Adam with a cosine schedule, gradients
+    clipped; what is kept is an average over steps.
     """
 
     def __init__(self, data: DataSet, shape: ResidualShape, steps: int, noise: Array, options: LearnOptions) -> None:
@@ -69,7 +72,8 @@ class MultiStep:
         self._free = (not data.structure.measured_starts) if free is None else free
         self._movable = np.zeros(data.step.ndx)
         self._movable[data.known] = 1.0
-        self._gradient = jax.jit(jax.value_and_grad(self._loss, argnums=(0, 1)))
+        self._optimizer = optax.chain(optax.clip_by_global_norm(_STEEPEST), optax.scale_by_adam())
+        self._advance = jax.jit(self._advanced)
         self._errors = jax.jit(partial(self._rollout, mean=True))
 
     def windows(self, tracks: Sequence[Track]) -> Windows:
@@ -103,14 +107,13 @@ class MultiStep:
         options = self._options
         batch = min(options.batch, len(windows.starts))
         per_epoch = -(-len(windows.starts) // batch)
-        schedule = optax.cosine_decay_schedule(options.rate, options.epochs * per_epoch, 0.05)
-        optimizer = optax.chain(optax.clip_by_global_norm(_STEEPEST), optax.adam(schedule))
-        apply = jax.jit(lambda gradient, state, trained: _updated(optimizer, gradient, state, trained))
+        total = options.epochs * per_epoch
         trained = jax.tree.map(jnp.array, draft.layers[draft.fixed :])
-        state, offsets = optimizer.init(trained), _Offsets(len(windows.starts), self._data.step.ndx)
-        random = np.random.default_rng([options.seed, 3])
+        state, offsets = self._optimizer.init(trained), _Offsets(len(windows.starts), self._data.step.ndx)
+        random, averaged = np.random.default_rng([options.seed, 3]), trained
         best, best_score, kept = trained, self.score(draft, aside) if aside else np.inf, 0
         training: list[float] = []
+        count = 0
         scores: list[float] = []
         interrupted = False
         try:
@@ -118,18 +121,21 @@ class MultiStep:
                 losses = []
                 for chosen in _batches(len(windows.starts), batch, self._shape.members, random):
                     arguments = self._batch(draft, windows, chosen, offsets, random)
-                    loss, (by_layers, by_offsets) = self._gradient(trained, arguments.pop("offsets"), arguments)
-                    trained, state = apply(by_layers, state, trained)
+                    rate = options.rate * (0.05 + 0.95 * np.cos(np.pi / 2 * min(count / total, 1)) ** 2)
+                    loss, trained, averaged, state, by_offsets = self._advance(
+                        trained, averaged, state, rate, arguments.pop("offsets"), arguments
+                    )
                     if self._free:
                         offsets.move(chosen.ravel(), np.asarray(by_offsets), options.rate)
+                    count += 1
                     losses.append(float(loss))
                 training.append(float(np.mean(losses)))
-                score = self.score(draft.with_trained(trained), aside) if aside else np.nan
+                score = self.score(draft.with_trained(averaged), aside) if aside else np.nan
                 scores.append(score)
                 told = f", kept aside {score:.4f}" if aside else ""
                 report(f"epoch {epoch} of {epochs}: {training[-1]:.4f} of the error of physics alone{told}")
                 if not aside or score < best_score:
-                    best, best_score, kept = trained, score, epoch
+                    best, best_score, kept = averaged, score, epoch
                 elif epoch - kept >= options.patience:
                     break
         except KeyboardInterrupt:
@@ -210,6 +216,17 @@ class MultiStep:
             rounded = rounded + jnp.stack(first, axis=1)
         return (given["weights"] * rounded).sum() / self._shape.members + self._options.decay * squares(trained)
 
+    def _advanced(self, trained: Layers, averaged: Layers, state: Any, rate: float, offsets: Any, given: dict[str, Any]) -> Any:
+        """One step of Adam: the loss before it, layers, their average and state after it, and the gradient by the offsets."""
+        loss, (by_layers, by_offsets) = jax.value_and_grad(self._loss, argnums=(0, 1))(trained, offsets, given)
+        clean = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0.0), by_layers)
+        updates, state = self._optimizer.update(clean, state)
+        # As wide as a layer's input is, as many weights move its output together.
+        rates = [rate * min(1.0, _NARROW / layer.inputs) for layer in self._shape.network.layers[-len(trained) :]]
+        moved = tuple(jax.tree.map(partial(_stepped, r), *pair) for r, *pair in zip(rates, trained, updates, strict=True))
+        averaged = jax.tree.map(lambda mean, layer: _MEMORY * mean + (1 - _MEMORY) * layer, averaged, moved)
+        return loss, moved, averaged, state, by_offsets
+
     def _rollout(self, trained: Layers, start: Any, given: dict[str, Any], mean: bool) -> Any:
         """(H, n, signals) lengths of the errors; with `mean`, of the members' mean, else every window with its own member."""
         step, count, shape = self._data.step, self._shape.members, self._shape
@@ -240,10 +257,8 @@ def _length(off: Any, smooth: Any) -> Any:
     return jnp.sqrt((off**2).sum(axis=1) + smooth**2 + 1e-24) - smooth
 
 
-def _updated(optimizer: Any, gradient: Layers, state: Any, trained: Layers) -> tuple[Layers, Any]:
-    clean = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0.0), gradient)
-    updates, state = optimizer.update(clean, state)
-    return optax.apply_updates(trained, updates), state
+def _stepped(rate: float, value: Any, update: Any) -> Any:
+    return value - rate * update
 
 
 def _batches(count: int, batch: int, members: int, random: np.random.Generator) -> list[IntArray]:

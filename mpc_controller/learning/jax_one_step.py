@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import equinox as eqx
@@ -17,6 +18,7 @@ from mpc_controller.learning.jax_residual import frame_of, members, shaped
 from mpc_controller.learning.labels import Labels
 from mpc_controller.learning.options import LearnOptions
 from mpc_controller.model.residual.network import NetworkShape
+from mpc_controller.model.residual.residual import ResidualShape
 
 _STEPS, _BATCH = 1500, 256
 _CHUNKS = 20  # of the labels, that a bootstrap draws whole: neighbours say the same
@@ -45,27 +47,32 @@ def fit_labels(draft: Draft, conjugate: tuple[int, ...], labels: Labels, options
     """min Σ ρ((r* − y)/scale) + decay ‖W‖², ρ Huber's; members of an ensemble on samples drawn anew, in stretches."""
     if conjugate:
         draft = _dissipative(draft, conjugate, labels)
-    shape, frame, fixed = draft.shape, frame_of(draft), draft.layers[: draft.fixed]
     random = np.random.default_rng([options.seed, 2])
-    batches = jnp.array(_batches(labels, shape.members, random))
-    z, r, scale = jnp.array(labels.z), jnp.array(labels.r), jnp.sqrt(jnp.mean(jnp.array(labels.r) ** 2, axis=0))
-    optimizer = optax.adam(optax.cosine_decay_schedule(options.rate, _STEPS))
+    chosen = _batches(labels, draft.shape.members, random)
+    scale = np.maximum(np.sqrt(np.mean(labels.r**2, axis=0)), 1e-12)
+    run = _compiled(draft.shape, options.rate, options.decay)
+    fixed, trained = (jax.tree.map(jnp.array, part) for part in (draft.layers[: draft.fixed], draft.layers[draft.fixed :]))
+    return draft.with_trained(run(trained, fixed, frame_of(draft), labels.z[chosen], labels.r[chosen], scale))
 
-    def loss(trained: Layers, chosen: Any) -> Any:
-        y = shaped(shape, members(shape, frame, (*fixed, *trained), z[chosen]), z[chosen])
-        off = (y - r[chosen]) / scale
-        return optax.losses.huber_loss(off).mean(axis=(1, 2)).sum() + options.decay * squares(trained)
 
-    def step(carry: Any, chosen: Any) -> Any:
-        trained, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(trained, chosen), state)
-        return (optax.apply_updates(trained, updates), state), None
+@lru_cache(maxsize=4)
+def _compiled(shape: ResidualShape, rate: float, decay: float) -> Any:
+    """(trained layers, fixed ones, frame, z and r (steps, members, batch, ·), scale) → trained layers; one for all folds."""
+    optimizer = optax.adam(optax.cosine_decay_schedule(rate, _STEPS))
 
-    def run(trained: Layers) -> Any:
-        return jax.lax.scan(step, (trained, optimizer.init(trained)), batches)[0][0]
+    def run(trained: Layers, fixed: Layers, frame: Any, z: Any, r: Any, scale: Any) -> Any:
+        def loss(layers: Layers, z_now: Any, r_now: Any) -> Any:
+            y = shaped(shape, members(shape, frame, (*fixed, *layers), z_now), z_now)
+            return optax.losses.huber_loss((y - r_now) / scale).mean(axis=(1, 2)).sum() + decay * squares(layers)
 
-    trained = jax.tree.map(jnp.array, draft.layers[draft.fixed :])
-    return draft.with_trained(jax.jit(run)(trained))
+        def step(carry: Any, now: Any) -> Any:
+            layers, state = carry
+            updates, state = optimizer.update(jax.grad(loss)(layers, *now), state)
+            return (optax.apply_updates(layers, updates), state), None
+
+        return jax.lax.scan(step, (trained, optimizer.init(trained)), (z, r))[0][0]
+
+    return jax.jit(run)
 
 
 def squares(trained: Layers) -> Any:

@@ -49,7 +49,7 @@ class LearnOptions:
     multi_step: bool = True
     epochs: int = 60
     patience: int = 12
-    rate: float = 3e-3
+    rate: float = 5e-3
     batch: int = 256
     decay: float = 1e-4
     noise: float = 1.0
