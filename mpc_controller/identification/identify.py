@@ -12,6 +12,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.control.command_delay import PROVENANCE
 from mpc_controller.identification.bootstrap import bootstrap
+from mpc_controller.identification.consider import considered
 from mpc_controller.identification.cross_validation import check_logs, cross_validate
 from mpc_controller.identification.fit import Estimated, Fit, Identification, LogPrediction, Standing
 from mpc_controller.identification.identifiability import information_of, sizes, standing, unseen_in_words, unseen_shares
@@ -148,6 +149,7 @@ def output_error(
     if options.cross_validates:
         validated = cross_validate(fit, optimum, logs, own, workers, progress)
         covariance = covariance.widened(validated.std)
+    covariance = covariance.considering(considered(fit, optimum, logs, own))
     found = _fit_of(fit, optimum, covariance, spread)
     found = replace(found, notes=found.notes + notes, cross_validation=validated)
     return found, np.array(lengths)[order], np.array(thetas)[order]

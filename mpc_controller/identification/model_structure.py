@@ -44,13 +44,13 @@ class ModelStructure:
     measured: names of states, in the order of Log.measured; a quaternion as a whole. measurement_std: standard deviations of
     their noise, one a tangent entry (a quaternion has three, rad): the weights of a fit until it has estimated its own.
     horizon_s: how far ahead the controller predicts with this model [s], so how far a fit must. fixed: parameters that are
-    never fitted. Of the others, one with a `std` has that as its prior; one without may be anything within its bounds.
-    delay_limit_s: commands may act up to so much later than they are logged; 0 fits no delay. biased: measured states whose
-    sensor may have a constant offset. lagged: measured states whose sensor may be later than the others'. measured_starts: let
-    windows start at what was measured instead of at fitted states, for a model that shall predict from there better than it
-    explains; its parameters then make up for noise, too. controls_held: logged controls are commands, constant from one sample
-    to the next; False where they are samples of a signal that goes on between them, such as a measured force. residual_port:
-    where a learned correction enters, if it may.
+    never fitted; one with a `std` widens the intervals of the others. Of these, one with a `std` has that as its prior; one
+    without may be anything within its bounds. delay_limit_s: commands may act up to so much later than they are logged; 0 fits
+    no delay. biased: measured states whose sensor may have a constant offset. lagged: measured states whose sensor may be later
+    than the others'. measured_starts: let windows start at what was measured instead of at fitted states, for a model that
+    shall predict from there better than it explains; its parameters then make up for noise, too. controls_held: logged controls
+    are commands, constant from one sample to the next; False where they are samples of a signal that goes on between them, such
+    as a measured force. residual_port: where a learned correction enters, if it may.
     """
 
     name: str

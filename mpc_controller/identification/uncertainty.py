@@ -63,6 +63,12 @@ class Covariance:
         result.factor = float(stdtrit(replicates.freedom, (1 + _CONFIDENCE) / 2))
         return result._with_matrix()
 
+    def considering(self, shifts: Array) -> Covariance:
+        """The same with what (n, nθ) standard deviations of parameters that are not fitted do to those that are."""
+        result = copy.copy(self)
+        result.std = np.sqrt(self.std**2 + np.sum(shifts**2, axis=0))
+        return result._with_matrix()
+
     def widened(self, std: Array) -> Covariance:
         """The same where `std` (nθ,) is smaller, else with that."""
         result = copy.copy(self)
