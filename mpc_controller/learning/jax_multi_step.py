@@ -21,14 +21,13 @@ from mpc_controller.learning.jax_step import JaxStep
 from mpc_controller.learning.options import LearnOptions
 from mpc_controller.model.residual.residual import ResidualShape
 
-MOST_STEPS = 200  # of a training horizon
+MOST_STEPS = 500  # of a training horizon
 _OVERLAP = 5  # windows that share a sample
 _MOST_WINDOWS = 600  # of a log
 _SMOOTH = 0.1  # of an error's median size: below it the loss is quadratic
 _STEEPEST = 1.0  # norm of a gradient that is believed
 _NARROW = 16  # inputs of a layer, up to which its weights move at the full rate
 _MEMORY = 0.95  # of the average over steps that is judged and kept: it has less noise than the last step
-_WORSE = 2.0  # weight of what is worse than physics alone
 
 
 @final
@@ -74,7 +73,6 @@ class MultiStep:
         self._movable[data.known] = 1.0
         self._optimizer = optax.chain(optax.clip_by_global_norm(_STEEPEST), optax.scale_by_adam())
         self._advance = jax.jit(self._advanced)
-        self._errors = jax.jit(partial(self._rollout, mean=True))
 
     def windows(self, tracks: Sequence[Track]) -> Windows:
         """Of tracks, weighed by the error of physics alone."""
@@ -84,7 +82,7 @@ class MultiStep:
             own = own[:: -(-len(own) // _MOST_WINDOWS) or 1]
             if not len(own):
                 continue
-            errors = self.cumulated_of(None, tracks, np.stack([np.full(len(own), number), own], axis=1))
+            errors = self._physics(tracks, np.stack([np.full(len(own), number), own], axis=1))
             total = np.maximum(errors.sum(axis=0), 1e-300)
             starts.append(np.stack([np.full(len(own), number), own], axis=1))
             weights.append(np.tile(1 / (total * errors.shape[1]), (len(own), 1)))
@@ -99,11 +97,11 @@ class MultiStep:
         self,
         draft: Draft,
         windows: Windows,
-        aside: Windows | None,
         epochs: int,
+        score: Callable[[Draft], float] | None,
         report: Callable[[str], None],
     ) -> tuple[Draft, Progress]:
-        """The draft with its best layers: by what is kept aside, else the last; `epochs` of the schedule's."""
+        """The draft with its best layers: by a score of what is kept aside, else the last; `epochs` of the schedule's."""
         options = self._options
         batch = min(options.batch, len(windows.starts))
         per_epoch = -(-len(windows.starts) // batch)
@@ -111,7 +109,7 @@ class MultiStep:
         trained = jax.tree.map(jnp.array, draft.layers[draft.fixed :])
         state, offsets = self._optimizer.init(trained), _Offsets(len(windows.starts), self._data.step.ndx)
         random, averaged = np.random.default_rng([options.seed, 3]), trained
-        best, best_score, kept = trained, self.score(draft, aside) if aside else np.inf, 0
+        best, best_score, kept = trained, score(draft) if score else np.inf, 0
         training: list[float] = []
         count = 0
         scores: list[float] = []
@@ -130,42 +128,17 @@ class MultiStep:
                     count += 1
                     losses.append(float(loss))
                 training.append(float(np.mean(losses)))
-                score = self.score(draft.with_trained(averaged), aside) if aside else np.nan
-                scores.append(score)
-                told = f", kept aside {score:.4f}" if aside else ""
+                found = score(draft.with_trained(averaged)) if score else np.nan
+                scores.append(found)
+                told = f", left out {found:.4f}" if score else ""
                 report(f"epoch {epoch} of {epochs}: {training[-1]:.4f} of the error of physics alone{told}")
-                if not aside or score < best_score:
-                    best, best_score, kept = averaged, score, epoch
+                if not score or found < best_score:
+                    best, best_score, kept = averaged, found, epoch
                 elif epoch - kept >= options.patience:
                     break
         except KeyboardInterrupt:
             interrupted = True
         return draft.with_trained(best), Progress(tuple(training), tuple(scores), kept, interrupted)
-
-    def score(self, draft: Draft, windows: Windows) -> float:
-        """Mean over tracks and signals of the error relative to physics alone; what is above 1 counts more."""
-        ratios = self.ratios(draft, windows)
-        return float(ratios.mean() + _WORSE * np.maximum(ratios - 1, 0).mean())
-
-    def ratios(self, draft: Draft, windows: Windows) -> Array:
-        """(tracks, signals), from measured starts."""
-        weighted = self.cumulated_of(draft, windows.tracks, windows.starts) * windows.weights
-        numbers = np.unique(windows.starts[:, 0])
-        sums = np.stack([weighted[windows.starts[:, 0] == n].sum(axis=0) for n in numbers])
-        finite = np.nan_to_num(sums * len(numbers) * sums.shape[1], nan=1e3, posinf=1e3)
-        return np.asarray(np.minimum(finite, 1e3))
-
-    def cumulated_of(self, draft: Draft | None, tracks: Sequence[Track], starts: IntArray) -> Array:
-        """(n, signals): lengths of the errors, summed over the horizon; None: physics alone."""
-        if draft is None:
-            return self._physics(tracks, starts)
-        size, results = min(self._options.batch, len(starts)), []
-        for first in range(0, len(starts), size):
-            some = np.arange(first, first + size) % len(starts)
-            given = self._arguments(draft, tracks, starts[some])
-            errors = self._errors(draft.layers[draft.fixed :], np.zeros((size, self._data.step.ndx)), given)
-            results.append(np.asarray(errors).sum(axis=0))
-        return np.concatenate(results)[: len(starts)]
 
     def _physics(self, tracks: Sequence[Track], starts: IntArray) -> Array:
         step, signals = self._data.step, self._data.structure.signals
@@ -208,7 +181,7 @@ class MultiStep:
 
     def _loss(self, trained: Layers, offsets: Any, given: dict[str, Any]) -> Any:
         start = offsets * given["unit"] if self._free else jnp.zeros_like(offsets)
-        rounded = self._rollout(trained, start + given["noise"], given, mean=False).sum(axis=0)
+        rounded = self._rollout(trained, start + given["noise"], given).sum(axis=0)
         if self._free:
             places = [list(signal.tangent) for signal in self._data.structure.signals]
             measured = start[:, jnp.array(self._data.structure.tangent_indices)]
@@ -227,18 +200,14 @@ class MultiStep:
         averaged = jax.tree.map(lambda mean, layer: _MEMORY * mean + (1 - _MEMORY) * layer, averaged, moved)
         return loss, moved, averaged, state, by_offsets
 
-    def _rollout(self, trained: Layers, start: Any, given: dict[str, Any], mean: bool) -> Any:
-        """(H, n, signals) lengths of the errors; with `mean`, of the members' mean, else every window with its own member."""
+    def _rollout(self, trained: Layers, start: Any, given: dict[str, Any]) -> Any:
+        """(H, n, signals) lengths of the errors, every window with its own member of an ensemble."""
         step, count, shape = self._data.step, self._shape.members, self._shape
         layers, frame = (*given["fixed"], *trained), given["frame"]
-        smooth = given.get("smooth", np.zeros(len(self._data.structure.signals)))
-        signals = [(list(signal.tangent), smooth[i]) for i, signal in enumerate(self._data.structure.signals)]
+        signals = [(list(signal.tangent), given["smooth"][i]) for i, signal in enumerate(self._data.structure.signals)]
 
         def correction(z: Any) -> Any:
-            if mean:
-                y = members(shape, frame, layers, jnp.broadcast_to(z, (count, *z.shape))).mean(axis=0)
-            else:
-                y = members(shape, frame, layers, z.reshape(count, -1, step.nz)).reshape(-1, step.nr)
+            y = members(shape, frame, layers, z.reshape(count, -1, step.nz)).reshape(-1, step.nr)
             return gate(frame, z)[:, None] * shaped(shape, y, z)
 
         def forward(carry: Any, inputs: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -15,14 +16,15 @@ from mpc_controller.learning.data_set import DataSet, Track
 from mpc_controller.learning.draft import Draft
 from mpc_controller.learning.families import one_step
 from mpc_controller.learning.guard import bound_of, disagreement_of
-from mpc_controller.learning.jax_multi_step import MultiStep, Windows, training_steps
+from mpc_controller.learning.jax_multi_step import MultiStep, training_steps
 from mpc_controller.learning.jax_one_step import output_values
+from mpc_controller.learning.judge import Judge, draft_residual
 from mpc_controller.learning.labels import Labels, sensor_noise
 from mpc_controller.learning.options import LearningError, LearnOptions
 from mpc_controller.model.residual.residual import Residual
 
 _ASIDE = 0.25  # of a single log, its end, that is kept aside
-_STARTS = (1.0, 0.3)  # shares of the one-step solution that multi-step training may start from
+_STARTS = (1.0, 0.3, 0.0)  # shares of the one-step solution that multi-step training may start from
 _FACTORS = (1.0, 0.5, 0.0)  # what an output may be scaled by
 _PASSES = 2  # over the outputs
 _MARGIN = 1e-4  # of the score, for which an output is scaled
@@ -46,7 +48,7 @@ class _Folds:
     """What was learned from the logs that were left out."""
 
     epochs: list[int] = field(default_factory=list)
-    drafts: list[tuple[Draft, Windows]] = field(default_factory=list)
+    drafts: list[tuple[Draft, Sequence[Track]]] = field(default_factory=list)
     curves: dict[str, tuple[float, ...]] = field(default_factory=dict)
     interrupted: bool = False
 
@@ -63,20 +65,21 @@ def trained(
         raise LearningError(
             f"{data.structure.name}: no piece of a log is longer than the horizon, {steps} steps; give longer ones"
         )
-    folds = _left_out(data, tracks, labels, multi, options, report)
+    judge = Judge(data, first.shape, report)
+    folds = _left_out(data, tracks, labels, multi, judge, options, report)
     curve: tuple[float, ...] = ()
     if folds.interrupted and folds.drafts:
         draft, interrupted = folds.drafts[0][0], True
     else:
         epochs = round(float(np.mean(folds.epochs))) if folds.epochs else options.epochs
-        start = _shrunk(multi, first, every)
+        start = _shrunk(judge, first, tracks)
         if options.multi_step and epochs:
             report(f"training on all logs: {epochs} epochs")
-            draft, progress = multi.fit(start, every, None, epochs, report)
+            draft, progress = multi.fit(start, every, epochs, None, report)
             curve, interrupted = progress.training, progress.interrupted
         else:
             draft, interrupted = start, False
-    factors = _factors(multi, folds.drafts, data.step.nr, report)
+    factors = _factors(judge, folds.drafts, data.step.nr, report)
     curves = {"training": curve, **folds.curves}
     notes = _notes(data, folds, factors, options)
     return Outcome(residual_of(data, draft.scaled(factors), tracks), factors, curves, notes, interrupted or folds.interrupted)
@@ -84,22 +87,8 @@ def trained(
 
 def residual_of(data: DataSet, draft: Draft, tracks: Sequence[Track]) -> Residual:
     """A draft as it will run, its bounds and disagreements from where it was trained; what names it is still to come."""
-    z = _features(data, tracks)
-    y, each = output_values(draft, z)
-    return Residual(
-        shape=draft.shape,
-        networks=draft.networks(),
-        center=draft.range.center,
-        scale=draft.range.scale,
-        guard=draft.range.guard(bound_of(y), disagreement_of(each)),
-        family="",
-        robot=data.structure.name,
-        model_hash="",
-        parameters={},
-        feature_names=data.step.port.feature_names,
-        output_names=data.step.port.output_names,
-        accepted=False,
-    )
+    y, each = output_values(draft, _features(data, tracks))
+    return draft_residual(draft, data, bound_of(y), disagreement_of(each))
 
 
 def _left_out(
@@ -107,18 +96,19 @@ def _left_out(
     tracks: Sequence[Track],
     labels: Labels,
     multi: MultiStep,
+    judge: Judge,
     options: LearnOptions,
     report: Callable[[str], None],
 ) -> _Folds:
     folds = _Folds()
     for name, learned, aside, chosen in _divisions(data, tracks, labels, options):
-        windows, kept = multi.windows(learned), multi.windows(aside)
-        if not len(windows.starts) or not len(kept.starts):
+        windows, kept = multi.windows(learned), [track for track in aside if judge.judges(track)]
+        if not len(windows.starts) or not kept:
             continue
-        start = _shrunk(multi, _one_step(data, learned, chosen, options), windows)
+        start = _shrunk(judge, _one_step(data, learned, chosen, options), learned)
         if options.multi_step:
             report(f"training without {name}")
-            draft, progress = multi.fit(start, windows, kept, options.epochs, report)
+            draft, progress = multi.fit(start, windows, options.epochs, partial(_score, judge, kept), report)
             folds.epochs.append(progress.best)
             folds.curves[f"left out {name}"] = progress.aside
             folds.interrupted = progress.interrupted
@@ -166,22 +156,26 @@ def _features(data: DataSet, tracks: Sequence[Track]) -> Array:
     return np.concatenate([data.features(track, track.starts(1)) for track in tracks])
 
 
-def _shrunk(multi: MultiStep, draft: Draft, windows: Windows) -> Draft:
+def _score(judge: Judge, tracks: Sequence[Track], draft: Draft) -> float:
+    return judge.score(draft, tracks)
+
+
+def _shrunk(judge: Judge, draft: Draft, tracks: Sequence[Track]) -> Draft:
     """The share of the one-step solution that predicts best: noise in the labels makes it too eager over many steps."""
-    if draft.shape.conjugate:
+    count, long = draft.shape.nr, [track for track in tracks if judge.judges(track)]
+    if draft.shape.conjugate or not long:
         return draft
-    count = draft.shape.nr
-    return min((draft.scaled(np.full(count, share)) for share in _STARTS), key=lambda d: multi.score(d, windows))
+    return min((draft.scaled(np.full(count, share)) for share in _STARTS), key=lambda d: judge.score(d, long))
 
 
-def _factors(multi: MultiStep, drafts: Sequence[tuple[Draft, Windows]], count: int, report: Callable[[str], None]) -> Array:
+def _factors(judge: Judge, drafts: Sequence[tuple[Draft, Sequence[Track]]], count: int, report: Callable[[str], None]) -> Array:
     """(nr,): what each output is scaled by for the best score on what was left out."""
     if not drafts:
         return np.ones(count)
     report("choosing outputs by what was left out")
 
     def score(tried: Array) -> float:
-        return float(np.mean([multi.score(draft.scaled(tried), windows) for draft, windows in drafts]))
+        return float(np.mean([judge.score(draft.scaled(tried), kept) for draft, kept in drafts]))
 
     best, factors = min(
         ((score(np.full(count, factor)), np.full(count, factor)) for factor in _FACTORS), key=lambda pair: pair[0]
