@@ -80,6 +80,28 @@ def identification(data: Path | None, quick: bool, json: str | None) -> int:
 
 
 @bench.command()
+@click.option("--quick", is_flag=True, help="A few calls of everything, to see that it runs. The figures mean little.")
+@json_option
+def residual(quick: bool, json: str | None) -> int:
+    """Evaluate learned residuals, and plan with them.
+
+    Values and Jacobians of networks for a whole horizon, beside NumPy and the core's floating-point limit; real-time iterations
+    with a residual beside those without. On one core, a minute in all. The JSON is a list of rows.
+
+    \b
+      mpc bench residual --json residual.json
+    """
+    import os
+
+    # One core for everybody: libraries of linear algebra read this when they are loaded.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = "1"
+    from launch.commands.bench_residual import bench_residual
+
+    return bench_residual(json, is_quick=quick)
+
+
+@bench.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default="docs")
 @click.option(
     "--measure",
