@@ -14,7 +14,7 @@ PROGRESS := 2>&1 | sed -u -nE -e '/^ *(Downloading|ERROR|error|.*Errno)/p' -e 's
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
-.PHONY: demo test test-long bench lint format types install install-dev install-zig compiler lock proto clean help
+.PHONY: demo test test-long bench lint format types install install-dev install-zig install-learn compiler lock proto clean help
 
 demo: install compiler  ## fly the figure eight for 20 s: simulator, controller and recorder in three processes
 	@$(BIN)/mpc launch launch/quadrotor.toml
@@ -43,6 +43,8 @@ types: install-dev  ## strict types
 install: $(VENV)/.runtime  ## .venv with the locked packages and the command `mpc` in .venv/bin
 
 install-dev: $(VENV)/.dev
+
+install-learn: $(VENV)/.learn  ## what `mpc learn` needs, for training: JAX, Equinox, Optax, ONNX
 
 install-zig: $(VENV)/.zig  ## a C compiler into .venv, from PyPI, for machines without one
 
@@ -86,6 +88,13 @@ $(VENV)/.sysid: $(VENV)/.runtime pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["sysid"], sep="\n")' \
 		> $(VENV)/sysid-requirements.txt
 	@$(PIP_INSTALL) -r $(VENV)/sysid-requirements.txt $(PROGRESS) && touch $@ || echo "They cannot be installed here."
+
+$(VENV)/.learn: $(VENV)/.runtime pyproject.toml
+	@echo "Installing what learning needs (once; about 120 MB to download) …"
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["learn"], sep="\n")' \
+		> $(VENV)/learn-requirements.txt
+	@$(PIP_INSTALL) -r $(VENV)/learn-requirements.txt $(PROGRESS)
+	@touch $@
 
 # Solvers are compiled on this machine; a compiler may have come or gone since the last run.
 compiler: install

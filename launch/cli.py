@@ -11,7 +11,7 @@ import click
 
 from launch.bench_cli import bench
 from launch.identification_cli import adapt, excite, export, identify
-from launch.learning_cli import learn
+from launch.learning_cli import learn, residual
 from launch.options import json_option
 from launch.recording_cli import plot, record, replay
 from launch.running_cli import control, estop, launch, sim, view
@@ -68,7 +68,23 @@ def doctor(json: str | None) -> int:
     return examine(json)
 
 
-for command in (launch, sim, control, view, estop, record, plot, replay, identify, learn, adapt, export, excite, bench):
+for command in (
+    launch,
+    sim,
+    control,
+    view,
+    estop,
+    record,
+    plot,
+    replay,
+    identify,
+    learn,
+    residual,
+    adapt,
+    export,
+    excite,
+    bench,
+):
     mpc.add_command(command)
 
 

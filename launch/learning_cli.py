@@ -1,4 +1,4 @@
-"""The command that learns what physics leaves over. As in cli.py, what it needs is imported when it runs."""
+"""The commands about what physics leaves over. As in cli.py, what one needs is imported when it runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from launch.bounds import SEED
-from launch.options import FILE, INPUT_FILE, MARGIN, SHARE, GreedyCommand, json_option
+from launch.options import FILE, INPUT_FILE, MARGIN, SHARE, GreedyCommand, endpoint_option, json_option
 
 # As in mpc_controller.learning.options.
 _FAMILIES = ("mlp", "ensemble", "gp", "linear", "rff")
@@ -92,6 +92,24 @@ def learn(
     return learn_machine(
         LearnRequest(robot, logs, validate, hold_out, options, network, parameters, reading, output, report, force, json)
     )
+
+
+@click.command()
+@click.argument("robot")
+@click.argument("file", type=INPUT_FILE)
+@endpoint_option
+def residual(robot: str, file: Path, endpoint: str | None) -> int:
+    """Give the running controller of ROBOT another residual FILE.
+
+    It must have the layers of the one that the controller was started with (`mpc control --residual`), and belong to the same
+    parameters. The next plan has it; nothing is compiled.
+
+    \b
+      mpc residual quadrotor better.npz
+    """
+    from launch.commands.residual import swap_residual
+
+    return swap_residual(robot, file, endpoint)
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -90,6 +90,10 @@ def test_what_is_imported_is_declared() -> None:
         "tomlkit",
         "crocoddyl",
         "ray",
+        "equinox",
+        "jax",
+        "onnx",
+        "optax",
     }
     imported = {name.partition(".")[0] for path in MODULES for name in _imported(path)}
     assert imported - set(sys.stdlib_module_names) - set(LAYERS) - {"__future__"} <= declared

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mpc_controller.arrays import Array
 from mpc_controller.learning.affine import Affine, Source, Special, source_itself
+from mpc_controller.learning.options import LearningError
 from mpc_controller.model.residual.network import Activation
 
 BATCH = -1
@@ -20,7 +21,7 @@ FLOATS = (1, 10, 11, 16)  # TensorProto: float, float16, double, bfloat16
 Constant: TypeAlias = npt.NDArray[Any]
 
 
-class NetworkImportError(ValueError):
+class NetworkImportError(LearningError):
     """A network that cannot be taken over; one sentence that names the file, and the node."""
 
 

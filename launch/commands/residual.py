@@ -1,0 +1,52 @@
+"""`mpc residual`: another residual for a controller that is running."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from launch.errors import CommandError, ExitCode
+from launch.selection import bus_of
+from mpc_controller.bus.messages import Event, EventKind, Observation, ParameterUpdate
+from mpc_controller.bus.zmq_link import PeerLink
+from mpc_controller.model.residual.residual_file import described, load_residual, residual_bytes
+from robots import load_robot
+
+_TIMEOUT_S = 3.0
+_WAIT_S = 0.05
+
+
+def swap_residual(robot_name: str, path: Path, endpoint: str | None) -> ExitCode:
+    """Say it on the robot's bus, and what its controller answers.
+
+    Raises ResidualError for a file that is none, CommandError when no plant speaks, the controller refuses, or none answers.
+    """
+    robot, residual = load_robot(robot_name), load_residual(path)
+    address, endpoints = bus_of(robot.name, endpoint)
+    sequence = time.time_ns()
+    update = ParameterUpdate(sequence, {}, residual_bytes(residual))
+    deadline, is_said = time.monotonic() + _TIMEOUT_S, False
+    with PeerLink(endpoints, kinds=(Observation, Event)) as link:
+        while time.monotonic() < deadline:
+            for heard in link.receive(_WAIT_S):
+                if isinstance(heard, Observation) and not is_said:
+                    if heard.robot != robot.name:
+                        reason = f"the plant at {address} is {heard.robot}, not {robot.name}; nothing was said"
+                        raise CommandError(reason, ExitCode.ENVIRONMENT)
+                    link.send(update)  # connected both ways now
+                    is_said = True
+                elif (
+                    isinstance(heard, Event)
+                    and heard.kind is EventKind.PARAMETERS
+                    and heard.text.startswith(f"update {sequence}")
+                ):
+                    return _told(heard.text.removeprefix(f"update {sequence}"), robot.name, described(residual))
+    what = "controller" if is_said else "plant"
+    raise CommandError(f"no {what} of '{robot.name}' answers at {address} within {_TIMEOUT_S:g} s", ExitCode.ENVIRONMENT)
+
+
+def _told(answer: str, robot: str, residual: str) -> ExitCode:
+    if answer.startswith(" refused: "):
+        raise CommandError(f"the controller of {robot} refused it: {answer.removeprefix(' refused: ')}", ExitCode.RUN_FAILED)
+    print(f"{robot} plans with it: {residual}", flush=True)
+    return ExitCode.OK
