@@ -11,18 +11,19 @@ from mpc_controller.model.rigid_body import RigidBodyDynamics
 def residual_port(dynamics: RigidBodyDynamics) -> ResidualPort:
     """Torques r at the joints:    v̇ += M(q)⁻¹ r.
 
-    Features are the joints' rates and the torques that drive them, which what rubs and bends in a gear depends on. Angles are
-    left out: rigid bodies are the physics' own, and in seven angles no log covers much.
+    Features are the joints' rates. Angles are left out: rigid bodies are the physics' own, and in seven angles no log covers
+    much. So are the torques: logs of a loop that feeds rates back hold both together, and a residual that takes one for the
+    other predicts them well and gives plans that let the tool go by centimetres.
     """
     nq = dynamics.model.nq
     joints = dynamics.control_names
     rates = dynamics.state_names[nq:]
     return ResidualPort(
-        feature_names=(*rates, *(f"torque_{joint}" for joint in joints)),
-        feature_units=(*dynamics.state_units[nq:], *dynamics.control_units),
+        feature_names=rates,
+        feature_units=dynamics.state_units[nq:],
         output_names=tuple(f"residual_torque_{joint}" for joint in joints),
         output_units=dynamics.control_units,
-        features=lambda x, u, p: ca.vertcat(x[nq:], u),
+        features=lambda x, u, p: x[nq:],
         effect=lambda x, u, p, r: ca.vertcat(ca.SX(nq, 1), dynamics.acceleration_by(x, p, r)),
         conjugate=rates,
     )
