@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def format_learned_residual(learned: LearnedResidual) -> str:
             outside = f"{row.outside:.1%}" if k == 0 else ""
             rows.append((*first, f"{signal} [{unit or '-'}]", *_numbers(row, k), outside))
     lines = ["error cumulated over the horizon; outside: samples beyond what was learned from", *aligned(rows, left=(0, 1, 2))]
-    return "\n".join([*lines, "", verdict(learned), *note_lines(learned.notes)])
+    return "\n".join([*lines, "", verdict(learned), *note_lines([_sentence(note) for note in learned.notes])])
 
 
 def verdict(learned: LearnedResidual) -> str:
@@ -37,6 +38,10 @@ def verdict(learned: LearnedResidual) -> str:
     if learned.residual.accepted:
         return f"accepted: on what was held out the error is {np.mean(held_out):.3f} of that of physics alone"
     return f"NOT accepted: {learned.reason}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def write_learning_report(learned: LearnedResidual, path: Path, force: bool) -> None:
@@ -49,7 +54,7 @@ def write_learning_report(learned: LearnedResidual, path: Path, force: bool) -> 
 def _page(learned: LearnedResidual) -> str:
     residual = learned.residual
     sections = [
-        ("summary", "Summary", paragraph(verdict(learned).capitalize() + ".") + facts(_facts(learned))),
+        ("summary", "Summary", paragraph(_sentence(verdict(learned))) + facts(_facts(learned)) + _options(learned)),
         ("errors", "Error over the horizon", _ratio_figure(learned) + _error_table(learned)),
         ("features", "What it was learned from", _feature_figure(residual)),
         ("outputs", "What it corrects", _output_table(residual)),
@@ -57,24 +62,29 @@ def _page(learned: LearnedResidual) -> str:
     if learned.curves:
         sections.insert(2, ("training", "Training", _curve_figure(learned)))
     if learned.notes:
-        sections.insert(1, ("notes", "Notes", bullets(learned.notes)))
+        sections.insert(1, ("notes", "Notes", bullets([_sentence(note) for note in learned.notes])))
     return page(f"Learned residual of {residual.robot}", described(residual), sections)
 
 
 def _facts(learned: LearnedResidual) -> list[tuple[str, str]]:
     given = learned.residual.provenance
-    told = [
-        (name.replace("_", " "), _words(given[name]))
-        for name in ("date", "logs", "validation_logs", "options")
-        if name in given
+    files = [(name.replace("_", " "), _names(given[name])) for name in ("logs", "validation_logs") if name in given]
+    return [
+        ("model", f"{learned.residual.robot} {learned.residual.model_hash}"),
+        *((name, str(given[name])) for name in ("date", "network") if name in given),
+        *files,
     ]
-    return [("model", f"{learned.residual.robot} {learned.residual.model_hash}"), *told]
 
 
-def _words(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_words(v)}" for name, v in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _names(files: Sequence[str]) -> str:
+    """Without their digests."""
+    return ", ".join(name.partition(" ")[0] for name in files)
+
+
+def _options(learned: LearnedResidual) -> str:
+    options = learned.residual.provenance.get("options", {})
+    told = ", ".join(f"{name} {value}" for name, value in options.items() if value is not None)
+    return paragraph(f"Options: {told}.") if told else ""
 
 
 def _numbers(row: Row, k: int) -> tuple[str, str, str]:
