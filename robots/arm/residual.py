@@ -12,8 +12,7 @@ def residual_port(dynamics: RigidBodyDynamics) -> ResidualPort:
     """Torques r at the joints:    v̇ += M(q)⁻¹ r.
 
     Features are the joints' rates. Angles are left out: rigid bodies are the physics' own, and in seven angles no log covers
-    much. So are the torques: logs of a loop that feeds rates back hold both together, and a residual that takes one for the
-    other predicts them well and gives plans that let the tool go by centimetres.
+    much. So are the torques: in logs of a loop that feeds rates back both go together, so that one may be taken for the other.
     """
     nq = dynamics.model.nq
     joints = dynamics.control_names
