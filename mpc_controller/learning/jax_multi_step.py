@@ -187,7 +187,8 @@ class MultiStep:
             measured = start[:, jnp.array(self._data.structure.tangent_indices)]
             first = [_length(measured[:, p], given["smooth"][i]) for i, p in enumerate(places)]
             rounded = rounded + jnp.stack(first, axis=1)
-        return (given["weights"] * rounded).sum() / self._shape.members + self._options.decay * squares(trained)
+        penalty = self._options.decay * squares(trained)
+        return ((given["weights"] * rounded).sum() + penalty) / self._shape.members
 
     def _advanced(self, trained: Layers, averaged: Layers, state: Any, rate: float, offsets: Any, given: dict[str, Any]) -> Any:
         """One step of Adam: the loss before it, layers, their average and state after it, and the gradient by the offsets."""

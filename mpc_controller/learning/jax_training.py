@@ -25,8 +25,7 @@ from mpc_controller.model.residual.residual import Residual
 
 _ASIDE = 0.25  # of a single log, its end, that is kept aside
 _STARTS = (1.0, 0.3, 0.0)  # shares of the one-step solution that multi-step training may start from
-_FACTORS = (1.0, 0.5, 0.0)  # what an output may be scaled by
-_PASSES = 2  # over the outputs
+_FACTORS = (1.0, 0.75, 0.5, 0.25, 0.0)  # what outputs may be scaled by: all together, then one by one by those next to it
 _MARGIN = 1e-4  # of the score, for which an output is scaled
 
 
@@ -100,6 +99,9 @@ def _left_out(
     options: LearnOptions,
     report: Callable[[str], None],
 ) -> _Folds:
+    """Training without some of the logs. Physics that was identified from all knows those that are left out, the residual does
+    not: it must be better by more than it will be elsewhere. (With physics fitted anew without them, residuals of the Crazyflie
+    come out larger and are worse on a flight of another kind: 0.98 instead of 0.95 of physics alone, position 1.02.)"""
     folds = _Folds()
     for name, learned, aside, chosen in _divisions(data, tracks, labels, options):
         windows, kept = multi.windows(learned), [track for track in aside if judge.judges(track)]
@@ -180,11 +182,12 @@ def _factors(judge: Judge, drafts: Sequence[tuple[Draft, Sequence[Track]]], coun
     best, factors = min(
         ((score(np.full(count, factor)), np.full(count, factor)) for factor in _FACTORS), key=lambda pair: pair[0]
     )
-    for output in [*range(count)] * _PASSES:
-        for factor in _FACTORS:
+    for output in range(count):
+        at = _FACTORS.index(factors[output])
+        for factor in (*_FACTORS[at + 1 : at + 2], *_FACTORS[max(at - 1, 0) : at], 0.0):
             tried = factors.copy()
             tried[output] = factor
-            if factor != factors[output] and (found := score(tried)) < best - _MARGIN:
+            if (found := score(tried)) < best - _MARGIN:
                 best, factors = found, tried
     return factors
 

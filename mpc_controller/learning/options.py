@@ -44,14 +44,14 @@ class LearnOptions:
     family: Family = Family.MLP
     hidden: tuple[int, ...] = (32, 32)
     activation: Activation = Activation.TANH
-    members: int = 5
+    members: int = 6
     basis: int = 64
     multi_step: bool = True
-    epochs: int = 60
+    epochs: int = 40
     patience: int = 12
     rate: float = 5e-3
     batch: int = 256
-    decay: float = 1e-4
+    decay: float = 1e-3
     noise: float = 1.0
     horizon_s: float | None = None
     free_starts: bool | None = None

@@ -45,7 +45,7 @@ def test_with_all_points_as_inducing_ones_it_is_the_full_gaussian_process() -> N
 def test_fewer_inducing_points_bound_the_likelihood_from_below() -> None:
     z, r = _data()
     with double_precision():
-        values = [float(bound(THETA, z, r, z[:count])) for count in (5, 10, 20, 40)]
+        values = [float(bound(THETA, z, r, z[:count])) for count in (8, 40)]
     assert values == sorted(values)
 
 

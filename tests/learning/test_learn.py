@@ -66,7 +66,9 @@ def test_every_family_finds_a_drag_that_bends(family: str) -> None:
 
 
 def test_a_dissipative_residual_only_takes_energy_out() -> None:
-    found = _learned(replace(QUICK, family="mlp", hidden=(8,), epochs=12, rate=3e-2, dissipative=True), _wind)
+    found = _learned(
+        replace(QUICK, family="mlp", hidden=(8,), epochs=25, rate=3e-2, decay=1e-5, folds=0, dissipative=True), _wind
+    )
     assert found.residual.accepted, found.reason
     assert found.rows[-1].ratio < 0.5
     z = np.random.default_rng(0).uniform(-10, 10, (1000, 2))
@@ -81,7 +83,7 @@ def test_initial_states_are_fitted_where_starts_are_noisy() -> None:
 
 
 def test_the_same_seed_gives_the_same_file() -> None:
-    options = replace(QUICK, family="rff", basis=10, epochs=2, folds=0)
+    options = replace(QUICK, epochs=2, folds=0)
     first, again, other = (residual_bytes(_learned(o).residual) for o in (options, options, replace(options, seed=1)))
     assert first == again
     assert first != other
@@ -153,7 +155,7 @@ def test_training_sees_the_residual_that_will_run(conjugate: tuple[int, ...]) ->
     data = DataSet(cart())
     tracks = data.tracks([cart_log("run", 0)])
     z = np.concatenate([data.features(track, track.starts(1)) for track in tracks])
-    for activation in (Activation.TANH, Activation.SOFTPLUS, Activation.SILU, Activation.COS, Activation.GAUSSIAN):
+    for activation in (Activation.SILU, Activation.GAUSSIAN):
         shape = ResidualShape(network_shape(2, [(5, activation), (1, Activation.IDENTITY)]), 2, conjugate)
         layers = tuple((0.3 * random.standard_normal((2, o, i)), np.zeros((2, o))) for i, o in ((2, 5), (5, 1)))
         draft = Draft(shape, range_of(z), np.array([0.7]), layers)
