@@ -65,13 +65,10 @@ static void residual_members(ResidualMemory *m, const ResidualData *data, const 
 // Gate of point p, and its derivative by z.
 static double residual_gate(const ResidualMemory *m, const ResidualNumbers *a, int p, double *slope) {
     const double *z = m->normalized[p];
-    double outside = 0, distance = 0, by_z[RZ], gradient[RZ] = {0};
-    for (int i = 0; i < RZ; i++) {
-        double along = 0;
-        for (int j = 0; j < RZ; j++) along += a->precision[i][j] * z[j];
-        distance += along * z[i];
-        by_z[i] = 2 * along;
-    }
+    double outside = 0, distance = 0, along[RZ] = {0}, gradient[RZ] = {0};  // along = P z, by the columns of a symmetric P
+    for (int j = 0; j < RZ; j++)
+        for (int i = 0; i < RZ; i++) along[i] += a->precision[j][i] * z[j];
+    for (int i = 0; i < RZ; i++) distance += along[i] * z[i];
     for (int i = 0; i < RZ; i++) {
         const double beyond = larger(0, z[i] - a->upper[i]) - larger(0, a->lower[i] - z[i]), far = beyond * a->inverse_fade[i];
         outside += far * far;
@@ -79,7 +76,7 @@ static double residual_gate(const ResidualMemory *m, const ResidualNumbers *a, i
     }
     const double sparse = larger(0, distance - 1);
     outside += sparse * sparse;
-    for (int i = 0; i < RZ; i++) gradient[i] = (gradient[i] + 2 * sparse * by_z[i]) * a->inverse_scale[i];
+    for (int i = 0; i < RZ; i++) gradient[i] = (gradient[i] + 4 * sparse * along[i]) * a->inverse_scale[i];
 #if RESIDUAL_MEMBERS > 1
     double variance = 0;
     for (int i = 0; i < RR; i++) variance += a->inverse_disagreement[i] * (m->square[p][i] - m->y[p][i] * m->y[p][i]);
