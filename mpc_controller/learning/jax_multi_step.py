@@ -117,7 +117,7 @@ class MultiStep:
         try:
             for epoch in range(1, epochs + 1):
                 losses = []
-                for chosen in _batches(len(windows.starts), batch, self._shape.members, random):
+                for chosen in _batches(len(windows.starts), batch, self._shape.members, options.seed, random):
                     arguments = self._batch(draft, windows, chosen, offsets, random)
                     rate = options.rate * (0.05 + 0.95 * np.cos(np.pi / 2 * min(count / total, 1)) ** 2)
                     loss, trained, averaged, state, by_offsets = self._advance(
@@ -231,7 +231,7 @@ def _stepped(rate: float, value: Any, update: Any) -> Any:
     return value - rate * update
 
 
-def _batches(count: int, batch: int, members: int, random: np.random.Generator) -> list[IntArray]:
+def _batches(count: int, batch: int, members: int, seed: int, random: np.random.Generator) -> list[IntArray]:
     """Positions (members, batch / members) of windows, all once over; members of an ensemble see stretches of their own."""
     if members == 1:
         order = random.permutation(count)
@@ -240,7 +240,7 @@ def _batches(count: int, batch: int, members: int, random: np.random.Generator) 
     chunks = np.array_split(np.arange(count), min(20, count))
     lots = []
     for member in range(members):
-        fixed = np.random.default_rng(member)  # the same stretches in every epoch
+        fixed = np.random.default_rng([seed, 4, member])  # the same stretches in every epoch
         own = np.concatenate([chunks[k] for k in fixed.integers(len(chunks), size=len(chunks))])
         lots.append(random.permutation(own)[: share * max(1, count // batch)])
     size = min(len(lot) for lot in lots) // share * share or min(len(lot) for lot in lots)
