@@ -205,6 +205,8 @@ class Controller:
             self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence} refused: {error}")
             return
         told = [f"{name} = {value:g}" for name, value in message.values.items()]
+        if residual is None and message.residual and message.sequence:
+            told.append("the residual is in use already")
         if residual is not None:
             told.append(self._residual.take(residual, message.residual))
             self._horizon.load_residual(residual)

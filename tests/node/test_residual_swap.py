@@ -105,6 +105,11 @@ def test_what_does_not_belong_is_refused_and_nothing_of_the_update_is_taken(data
     assert not [w for w in link.controller.operators_words if isinstance(w, ParameterUpdate) and w.values]
 
 
+def test_the_residual_in_use_is_answered_for_too():
+    link = flown(drag(1.0), {100: ParameterUpdate(7, {}, residual_bytes(drag(1.0)))}, 0.3)
+    assert "update 7: the residual is in use already" in texts(link)
+
+
 def test_the_controller_tells_where_the_residual_does_not_hold():
     """The sled is faster than what was learned for a while; one event then, and one when it is slow again."""
     narrow = Guard(np.array([-0.3]), np.array([0.3]), np.array([0.1]), np.eye(1), 1e9, np.ones(1), np.full(1, 10.0))
