@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import casadi as ca
 
 from mpc_controller.model.residual.port import ResidualPort
@@ -22,7 +24,15 @@ def residual_port(dynamics: RigidBodyDynamics) -> ResidualPort:
         feature_units=dynamics.state_units[nq:],
         output_names=tuple(f"residual_torque_{joint}" for joint in joints),
         output_units=dynamics.control_units,
-        features=lambda x, u, p: x[nq:],
-        effect=lambda x, u, p, r: ca.vertcat(ca.SX(nq, 1), dynamics.acceleration_by(x, p, r)),
+        features=partial(_rates, nq),
+        effect=partial(_accelerations, dynamics),
         conjugate=rates,
     )
+
+
+def _rates(nq: int, x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+    return x[nq:]
+
+
+def _accelerations(dynamics: RigidBodyDynamics, x: ca.SX, u: ca.SX, p: ca.SX, r: ca.SX) -> ca.SX:
+    return ca.vertcat(ca.SX(dynamics.model.nq, 1), dynamics.acceleration_by(x, p, r))

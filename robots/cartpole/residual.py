@@ -17,10 +17,14 @@ def residual_port() -> ResidualPort:
         feature_units=("m/s", "rad/s", "", "", "N"),
         output_names=("force", "torque"),
         output_units=("N", "N m"),
-        features=lambda x, u, p: ca.vertcat(x[2], x[3], ca.sin(x[1]), ca.cos(x[1]), u),
+        features=_features,
         effect=_effect,
         conjugate=("velocity", "angular_velocity"),
     )
+
+
+def _features(x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+    return ca.vertcat(x[2], x[3], ca.sin(x[1]), ca.cos(x[1]), u)
 
 
 def _effect(x: ca.SX, u: ca.SX, p: ca.SX, r: ca.SX) -> ca.SX:

@@ -25,13 +25,17 @@ def residual_port() -> ResidualPort:
             *("torque_by_inertia_x", "torque_by_inertia_y", "torque_by_inertia_z"),
         ),
         output_units=("m/s²",) * 3 + ("rad/s²",) * 3,
-        features=lambda x, u, p: ca.vertcat(rotation_matrix(x[3:7]).T @ x[7:10], x[10:13], x[13:17]),
+        features=_features,
         effect=_effect,
         conjugate=(
             *("body_velocity_x", "body_velocity_y", "body_velocity_z"),
             *("angular_velocity_x", "angular_velocity_y", "angular_velocity_z"),
         ),
     )
+
+
+def _features(x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+    return ca.vertcat(rotation_matrix(x[3:7]).T @ x[7:10], x[10:13], x[13:17])
 
 
 def _effect(x: ca.SX, u: ca.SX, p: ca.SX, r: ca.SX) -> ca.SX:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import casadi as ca
 
 from mpc_controller.model.residual.port import ResidualPort
@@ -18,7 +20,15 @@ def residual_port(dynamics: DoublePendulumDynamics) -> ResidualPort:
         feature_units=("rad/s", "rad/s", "N m", "N m", "", "", "", ""),
         output_names=("torque_1", "torque_2"),
         output_units=("N m", "N m"),
-        features=lambda x, u, p: ca.vertcat(x[2:4], u, ca.sin(x[0]), ca.cos(x[0]), ca.sin(x[1]), ca.cos(x[1])),
-        effect=lambda x, u, p, r: ca.vertcat(ca.SX(2, 1), ca.solve(dynamics.mass_matrix(x, p), r)),
+        features=_features,
+        effect=partial(_effect, dynamics),
         conjugate=("rate_1", "rate_2"),
     )
+
+
+def _features(x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+    return ca.vertcat(x[2:4], u, ca.sin(x[0]), ca.cos(x[0]), ca.sin(x[1]), ca.cos(x[1]))
+
+
+def _effect(dynamics: DoublePendulumDynamics, x: ca.SX, u: ca.SX, p: ca.SX, r: ca.SX) -> ca.SX:
+    return ca.vertcat(ca.SX(2, 1), ca.solve(dynamics.mass_matrix(x, p), r))

@@ -17,7 +17,15 @@ def residual_port() -> ResidualPort:
         feature_units=("m/s", "N", "m"),
         output_names=("force",),
         output_units=("N",),
-        features=lambda x, u, p: ca.vertcat(x[1], u, x[0]),
-        effect=lambda x, u, p, r: ca.vertcat(0, r / p[0]),
+        features=_features,
+        effect=_effect,
         conjugate=("velocity",),
     )
+
+
+def _features(x: ca.SX, u: ca.SX, p: ca.SX) -> ca.SX:
+    return ca.vertcat(x[1], u, x[0])
+
+
+def _effect(x: ca.SX, u: ca.SX, p: ca.SX, r: ca.SX) -> ca.SX:
+    return ca.vertcat(0, r / p[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -216,3 +217,14 @@ def test_joint_torques_of_the_arm_accelerate_it_as_its_drives_do():
     by_drives = np.asarray(f(x, u + r, p) - f(x, u, p)).ravel()
     np.testing.assert_allclose(effect("arm", x, u, p, r), by_drives, atol=1e-8)
     assert len(TORQUE_LIMIT) == port("arm").nr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ports_can_be_sent_to_other_processes(name: str) -> None:
+    """Repeated fits run in several; what a structure holds goes with it. The arm's and the pendulum's ports hold their model."""
+    at = port(name)
+    sent: ResidualPort = pickle.loads(pickle.dumps(at))
+    assert (sent.feature_names, sent.output_names, sent.conjugate) == (at.feature_names, at.output_names, at.conjugate)
+    d = structure(name).dynamics
+    x, u, p = (ca.SX(np.linspace(0.2, 0.9, n)) for n in (d.nx, d.nu, d.np))
+    np.testing.assert_array_equal(ca.DM(sent.features(x, u, p)), ca.DM(at.features(x, u, p)))
