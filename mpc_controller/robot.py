@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.model.dynamics import DisturbedDynamics, Dynamics
+from mpc_controller.model.dynamics import DisturbedDynamics, equations_hash
 from mpc_controller.model.parameters import Parameters
 from mpc_controller.model.residual.port import ResidualPort
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
@@ -159,9 +158,7 @@ class Robot:
     @cached_property
     def model_hash(self) -> str:
         """Twelve hex digits that controller and plant compare: same equations, names and manifold. Values are left out."""
-        d: Dynamics = self.dynamics
-        text = d.function().serialize() + repr((self.name, d.state_names, d.control_names, d.manifold, self.measured))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return equations_hash(self.name, self.dynamics, self.measured)
 
     @cached_property
     def measured_indices(self) -> np.ndarray[Any, np.dtype[np.intp]]:

@@ -13,10 +13,11 @@ from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.learning.data_set import DataSet, divided
 from mpc_controller.learning.guard import bound_of, disagreement_of, range_of
-from mpc_controller.learning.learn import LearnedResidual, structure_hash
+from mpc_controller.learning.learn import LearnedResidual
 from mpc_controller.learning.onnx_import import import_onnx
 from mpc_controller.learning.options import LearningError
 from mpc_controller.learning.validation import validated
+from mpc_controller.model.dynamics import equations_hash
 from mpc_controller.model.residual.network import NO_SKIP, Activation, LayerShape, Network, NetworkShape
 from mpc_controller.model.residual.residual import Residual, ResidualShape
 from mpc_controller.native.native_residual import NativeResidual
@@ -84,7 +85,7 @@ def _guarded(
         guard=range_.guard(free, np.ones(shape.nr)),
         family="imported",
         robot=structure.name,
-        model_hash=structure_hash(structure) if model_hash is None else model_hash,
+        model_hash=model_hash or equations_hash(structure.name, structure.dynamics, structure.measured),
         parameters={p.name: float(p.value) for p in structure.dynamics.parameters},
         feature_names=features,
         output_names=outputs,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -16,6 +15,7 @@ from mpc_controller.learning.extra import double_precision, require
 from mpc_controller.learning.labels import Labels, labels_of
 from mpc_controller.learning.options import LearnOptions
 from mpc_controller.learning.validation import Row, validated
+from mpc_controller.model.dynamics import equations_hash
 from mpc_controller.model.residual.residual import Residual
 
 
@@ -47,8 +47,8 @@ def learn(
     """Learn what the structure's physics, with the parameters that its dynamics have, leaves out of `logs`.
 
     validation: logs that judge; without them the last of `logs` does, or with hold_out the end of each. model_hash: the robot's
-    (None: of a machine without, `structure_hash`). The same seed gives the same residual to the last bit. Ctrl-C gives the best
-    so far. Raises LearningError, IdentificationError, CompilerError.
+    (None: of a machine that is no Robot, its own equations'). The same seed gives the same residual to the last bit. Ctrl-C gives
+    the best so far. Raises LearningError, IdentificationError, CompilerError.
     """
     options = options or LearnOptions()
     require()
@@ -64,7 +64,7 @@ def learn(
     residual = replace(
         outcome.residual,
         robot=structure.name,
-        model_hash=structure_hash(structure) if model_hash is None else model_hash,
+        model_hash=model_hash or equations_hash(structure.name, structure.dynamics, structure.measured),
         parameters={p.name: float(p.value) for p in structure.dynamics.parameters},
         feature_names=data.step.port.feature_names,
         output_names=data.step.port.output_names,
@@ -79,13 +79,6 @@ def learn(
     )
     notes = (*_label_notes(labels, residual.output_names), *outcome.notes)
     return LearnedResidual(residual, judged.rows, judged.reason, outcome.curves, notes, outcome.interrupted)
-
-
-def structure_hash(structure: ModelStructure) -> str:
-    """Twelve hex digits of equations, names and manifold of a machine that is no Robot; as Robot.model_hash."""
-    d = structure.dynamics
-    text = d.function().serialize() + repr((structure.name, d.state_names, d.control_names, d.manifold, structure.measured))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _label_notes(labels: Labels, names: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import hashlib
 import math
 from typing import final
 
@@ -146,6 +147,13 @@ class DisturbedDynamics(TwiceDifferentiatedDynamics):
 
     def second_derivatives(self, x: ca.SX, u: ca.SX, p: ca.SX, multiplier: ca.SX) -> ca.SX:
         return curvature(self.nominal)(x, u, p[: self.nominal.np], multiplier)
+
+
+def equations_hash(name: str, dynamics: Dynamics, measured: tuple[str, ...]) -> str:
+    """Twelve hex digits of a machine's equations, names, manifold and measured states. Values of parameters are left out."""
+    d = dynamics
+    text = d.function().serialize() + repr((name, d.state_names, d.control_names, d.manifold, measured))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def knows_second_derivatives(dynamics: Dynamics) -> bool:

@@ -16,7 +16,7 @@ from mpc_controller.native.codegen import generate_c
 from mpc_controller.native.lanes import generate_lanes
 from mpc_controller.native.residual_code import residual_header
 from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
-from mpc_controller.solvers.stage_functions import StageFunctions
+from mpc_controller.solvers.stage_functions import FUSED, StageFunctions
 
 # Packages whose code decides what is generated: a change in any of them builds anew.
 _GENERATORS = ("model", "problem", "solvers", "native")
@@ -57,7 +57,7 @@ def _sources(functions: StageFunctions, method: str) -> Sequence[Source]:
     main = f'#include "problem.h"\n#include "{method}.h"\n#include "entry.h"\n'
     lanes = _lanes(functions, generated)
     curvature = [f for f in generated if f.name().endswith("curvature")]
-    fused = functions.fused()
+    fused = [f for f in generated if f.name() in FUSED]
     apart = {f.name() for f in (*curvature, *fused)} | (set() if lanes is None else {"ocp_path"})
     stages = [f for f in generated if f.name() not in apart]
     sources = [

@@ -21,6 +21,9 @@ from mpc_controller.solvers.collocation_stages import InnerStates, LinearizedInt
 from mpc_controller.solvers.layout import pad_rows
 from mpc_controller.solvers.stage_curvature import StageCurvature
 
+# The functions of a residual; kernels/fused_stages.h calls them.
+FUSED = ("ocp_features", "ocp_features_value", "ocp_push", "ocp_push_value")
+
 
 @final
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class StageFunctions:
             ca.Function("ocp_minus", [self._x, self._next], [ca.densify(gap)]),
             *((self._path_adjoint(), self._terminal_adjoint()) if self._adjoint else ()),
             *self._curvature(),
-            *self.fused(),
+            *self._fused(),
         ]
 
     @cached_property
@@ -135,8 +138,7 @@ class StageFunctions:
         p = self._p[: self.problem.dynamics.np]
         return self.inner.linearized(self._x, self._u, self._next, p, self._dt, self._lift)
 
-    def fused(self) -> list[ca.Function]:
-        """Those of the residual; none without one."""
+    def _fused(self) -> list[ca.Function]:
         if self.problem.residual is None:
             return []
         dynamics, port = self.problem.dynamics, self.problem.residual.port
@@ -147,12 +149,9 @@ class StageFunctions:
         z_slope = pad_rows(self._tangent_jacobian(z, with_controls=True).T)
         by_r, by_z = pad_rows(ca.jacobian(gamma, r)), pad_rows(self._tangent_jacobian(gamma, with_controls=True).T)
         return [
-            ca.Function(f"ocp_{name}", inputs, ca.cse([ca.densify(o) for o in outputs]))
-            for name, inputs, outputs in (
-                ("features", at, [z, z_slope]),
-                ("features_value", at, [z]),
-                ("push", moved, [gamma, by_r, by_z]),
-                ("push_value", moved, [gamma]),
+            ca.Function(name, inputs, ca.cse([ca.densify(o) for o in outputs]))
+            for name, inputs, outputs in zip(
+                FUSED, (at, at, moved, moved), ([z, z_slope], [z], [gamma, by_r, by_z], [gamma]), strict=True
             )
         ]
 
