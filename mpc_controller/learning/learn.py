@@ -47,8 +47,8 @@ def learn(
     """Learn what the structure's physics, with the parameters that its dynamics have, leaves out of `logs`.
 
     validation: logs that judge; without them the last of `logs` does, or with hold_out the end of each. model_hash: the robot's
-    (None: of a machine that is no Robot, its own equations'). The same seed gives the same residual to the last bit. Ctrl-C gives
-    the best so far. Raises LearningError, IdentificationError, CompilerError.
+    (None: of a machine that is no Robot, its own equations'). The same seed gives the same residual to the last bit. Ctrl-C
+    gives the best so far. Raises LearningError, IdentificationError, CompilerError.
     """
     options = options or LearnOptions()
     require()
