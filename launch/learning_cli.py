@@ -23,7 +23,12 @@ _ACTIVATIONS = ("tanh", "softplus", "silu")
 @click.option("--family", type=click.Choice(_FAMILIES), default="mlp", show_default=True, help="What it is looked for among.")
 @click.option("--hidden", default="32,32", show_default=True, metavar="N,N", help="Widths of the hidden layers.")
 @click.option("--activation", type=click.Choice(_ACTIVATIONS), default="tanh", show_default=True, help="Of these layers.")
-@click.option("--members", type=click.IntRange(2, 64), default=6, show_default=True, metavar="N", help="Of an ensemble.")
+@click.option(
+    "--members",
+    type=click.IntRange(2, 64),
+    metavar="N",
+    help="Of an ensemble (6), or, in pairs, for the variance of a gp (none).",
+)
 @click.option("--basis", type=click.IntRange(1, 4096), default=64, show_default=True, metavar="N", help="Of gp and rff.")
 @click.option("--dissipative", is_flag=True, help="It may only take energy out.")
 @click.option("--one-step", is_flag=True, help="Do not go on over the horizon.")
@@ -46,7 +51,7 @@ def learn(
     family: str,
     hidden: str,
     activation: str,
-    members: int,
+    members: int | None,
     basis: int,
     dissipative: bool,
     one_step: bool,

@@ -22,13 +22,18 @@ _SHUT = -40.0  # softplus of it is 4e-18
 @final
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """y = output_scale · network(z̃) within `range`; the first `fixed` layers are not trained any further."""
+    """y = output_scale · network(z̃) within `range`; the first `fixed` layers are not trained any further.
+
+    deviations (members, outputs, inputs): what the last layers of members will differ by from W, when `with_members` makes them
+    of the one network.
+    """
 
     shape: ResidualShape
     range: Range
     output_scale: Array
     layers: Layers
     fixed: int = 0
+    deviations: Array | None = None
 
     def with_trained(self, trained: Layers) -> Draft:
         """The same with other numbers in the layers that are trained."""
@@ -44,6 +49,15 @@ class Draft:
         else:
             last = (weight * factors[:, None], bias * factors)
         return replace(self, layers=(*self.layers[:-1], last))
+
+    def with_members(self) -> Draft:
+        """The same mean, said by members that deviate from it; as it is without deviations."""
+        if self.deviations is None:
+            return self
+        members = len(self.deviations)
+        *hidden, (weight, bias) = ((np.repeat(w, members, axis=0), np.repeat(b, members, axis=0)) for w, b in self.layers)
+        shape = replace(self.shape, members=members)
+        return replace(self, shape=shape, layers=(*hidden, (weight + self.deviations, bias)), deviations=None)
 
     def networks(self) -> tuple[Network, ...]:
         """In single precision, with the outputs' scale in the last layer."""

@@ -16,6 +16,7 @@ from mpc_controller.model.residual.network import Activation, mlp_shape
 from mpc_controller.model.residual.port import ResidualPort
 from mpc_controller.model.residual.residual import ResidualShape
 
+MEMBERS = 6  # of an ensemble
 _RIDGES = tuple(10.0**k for k in range(-6, 3))
 _LENGTHS = (1.5, 3.0, 6.0)  # of random features, in standard deviations of the features
 
@@ -33,9 +34,9 @@ def one_step(port: ResidualPort, labels: Labels, features: Array, options: Learn
         case Family.GP:
             from mpc_controller.learning.jax_gaussian_process import gaussian_process
 
-            draft = gaussian_process(labels, features, scale, options.basis, random)
+            draft = gaussian_process(labels, features, scale, options.basis, random, (options.members or 1) // 2)
         case _:
-            members = options.members if options.family is Family.ENSEMBLE else 1
+            members = (options.members or MEMBERS) if options.family is Family.ENSEMBLE else 1
             from mpc_controller.learning.jax_one_step import initial_layers
 
             network = mlp_shape(port.nz, options.hidden, port.nr, options.activation)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.cluster.vq
+import scipy.linalg
 import scipy.optimize
 
 from mpc_controller.arrays import Array
@@ -23,8 +24,11 @@ _ITERATIONS = 60
 _LONGEST = 30.0  # length scales, in standard deviations: a feature that says nothing
 
 
-def gaussian_process(labels: Labels, features: Array, scale: Array, count: int, random: np.random.Generator) -> Draft:
-    """Mean of a sparse Gaussian process with a kernel s² exp(−Σ((z_i − z'_i)/ℓ_i)²/2) and one noise an output.
+def gaussian_process(
+    labels: Labels, features: Array, scale: Array, count: int, random: np.random.Generator, pairs: int = 0
+) -> Draft:
+    """A sparse Gaussian process with a kernel s² exp(−Σ((z_i − z'_i)/ℓ_i)²/2) and one noise an output: its mean, and with
+    `pairs` of members its variance, as `variance_pairs` has it.
 
     Length scales are common to the outputs, as one layer of radial functions serves them all. They, s² and the noise maximise
     Titsias' bound of the marginal likelihood ("Variational learning of inducing variables in sparse Gaussian processes", 2009);
@@ -56,7 +60,8 @@ def gaussian_process(labels: Labels, features: Array, scale: Array, count: int, 
     weight = mean_weights(found.x, z, r, points)
     shape = ResidualShape(network_shape(nz, [(count, Activation.GAUSSIAN), (nr, Activation.IDENTITY)]))
     layers = ((points / lengths)[None], np.zeros((1, count))), (weight[None], np.zeros((1, nr)))
-    return Draft(shape, range_of(features, lengths), scale, layers, fixed=1)
+    deviations = variance_pairs(found.x, z, r, points, pairs) if pairs else None
+    return Draft(shape, range_of(features, lengths), scale, layers, fixed=1, deviations=deviations)
 
 
 def bound(theta: Any, z: Any, r: Any, points: Any) -> Any:
@@ -92,6 +97,33 @@ def variance(theta: Array, z: Array, r: Array, points: Array, at: Array) -> Arra
     without = np.einsum("ik,ij,jk->k", kernel, prior, kernel)
     left = [1 - without + np.einsum("ik,ij,jk->k", kernel, inverse, kernel) for inverse in posteriors]
     return np.stack(left, axis=1) * size
+
+
+def variance_pairs(theta: Array, z: Array, r: Array, points: Array, pairs: int) -> Array:
+    """D (2 pairs, nr, inducing points): weights W ± D, whose variance over members is that of the process where the data are.
+
+    Of the posterior N(W, s² P) of the weights, the directions that move the function most at the features z, one a pair; scaled
+    alike, so that the mean over z is that of `variance`.
+    """
+    nz, nr = z.shape[1], r.shape[1]
+    lengths, size, noise = np.exp(theta[:nz]), np.exp(theta[nz : nz + nr]), np.exp(theta[nz + nr :])
+    kernel = np.asarray(_kernel(z / lengths, points / lengths))
+    wanted = variance(theta, z, r, points, z).mean(axis=0)
+    deviations = np.zeros((2 * pairs, nr, len(points)))
+    uu = np.asarray(_kernel(points / lengths, points / lengths)) + _JITTER * np.eye(len(points))
+    L = np.linalg.cholesky(uu)
+    A = scipy.linalg.solve_triangular(L, kernel.T, lower=True)
+    for i in range(nr):
+        # P = L⁻ᵀ B⁻¹ L⁻¹, by roots: its own entries are differences of large numbers.
+        LB = np.linalg.cholesky(np.eye(len(points)) + size[i] / noise[i] * A @ A.T)
+        seen = np.sqrt(size[i]) * scipy.linalg.solve_triangular(LB, A, lower=True).T
+        root = np.sqrt(size[i]) * scipy.linalg.solve_triangular(L.T, scipy.linalg.solve_triangular(LB.T, np.eye(len(points))))
+        _, strengths, along = np.linalg.svd(seen, full_matrices=False)
+        kept = min(pairs, len(strengths))
+        stretch = np.sqrt(pairs * wanted[i] * len(z) / max(float((strengths[:kept] ** 2).sum()), 1e-300))
+        directions = stretch * (root @ along[:kept].T).T
+        deviations[:kept, i], deviations[pairs : pairs + kept, i] = directions, -directions
+    return deviations
 
 
 def _posterior(theta: Array, z: Array, r: Array, points: Array) -> tuple[Array, Array, list[Array]]:

@@ -81,7 +81,13 @@ def trained(
     factors = _factors(judge, folds.drafts, data.step.nr, report)
     curves = {"training": curve, **folds.curves}
     notes = _notes(data, folds, factors, options)
-    return Outcome(residual_of(data, draft.scaled(factors), tracks), factors, curves, notes, interrupted or folds.interrupted)
+    return Outcome(
+        residual_of(data, draft.scaled(factors).with_members(), tracks),
+        factors,
+        curves,
+        notes,
+        interrupted or folds.interrupted,
+    )
 
 
 def residual_of(data: DataSet, draft: Draft, tracks: Sequence[Track]) -> Residual:

@@ -29,8 +29,9 @@ class Family(StrEnum):
 @final
 @dataclass(frozen=True)
 class LearnOptions:
-    """family: one of Family. hidden, activation: of an mlp and of the members of an ensemble. members: of an ensemble. basis:
-    inducing points of a gp, random features of rff.
+    """family: one of Family. hidden, activation: of an mlp and of the members of an ensemble. members: of an ensemble (None:
+    6), and of a gp, whose variance they stand for in pairs (None: 1, the mean
+    alone). basis: inducing points of a gp, random features of rff.
 
     multi_step: after the one-step solution, fit over the horizon through the fused model. epochs: at most so many passes;
     patience: stop after so many without progress on what is kept aside. rate: Adam's first step. batch: windows a step.
@@ -44,7 +45,7 @@ class LearnOptions:
     family: Family = Family.MLP
     hidden: tuple[int, ...] = (32, 32)
     activation: Activation = Activation.TANH
-    members: int = 6
+    members: int | None = None
     basis: int = 64
     multi_step: bool = True
     epochs: int = 40
@@ -64,7 +65,9 @@ class LearnOptions:
             raise LearningError(f"no family '{self.family}'; there are {', '.join(Family)}")
         if self.activation not in SMOOTH:
             raise LearningError(f"activation is '{self.activation}'; of smooth ones there are {', '.join(SMOOTH)}")
-        for name in ("members", "basis", "epochs", "patience", "batch"):
+        if self.members is not None and self.members < 1:
+            raise LearningError(f"members is {self.members}; it must be at least 1")
+        for name in ("basis", "epochs", "patience", "batch"):
             if getattr(self, name) < 1:
                 raise LearningError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not all(width >= 1 for width in self.hidden):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import final
 
 import casadi as ca
@@ -35,6 +36,11 @@ class Soft:
 class Constraint:
     """lower ≤ g(x, u, p, ref) ≤ upper, row by row; ±inf where one side is free. `function` gives g.
 
+    chance: the probability, from 0.5 to below 1, with which each side of each row is to hold where a learned residual does not
+    know the model (an ensemble's or a process's variance): the row is tightened by κσ, κ = Φ⁻¹(chance) standard deviations of g
+    under the LQR along the plan (native/kernels/back_off.h), at most by 0.45 of what lies between two bounds. κ becomes the
+    run-time parameter `back_off.<name>`; 0 takes the row as it is. Without a residual nothing is tightened.
+
     Bounds become the run-time parameters `lower.<name>[i]` and `upper.<name>[i]`. A constraint that involves controls holds
     at k = 0..N−1; one on states alone at k = 1..N, as x₀ is given.
     """
@@ -44,8 +50,11 @@ class Constraint:
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     soft: Soft | None = None
+    chance: float | None = None
 
     def __post_init__(self) -> None:
+        if self.chance is not None and not 0.5 <= self.chance < 1:
+            raise ProblemError(f"constraint '{self.name}': chance is {self.chance}; it must be at least 0.5 and below 1")
         if len(self.lower) != len(self.upper) or not self.lower:
             raise ProblemError(
                 f"constraint '{self.name}': {len(self.lower)} lower and {len(self.upper)} upper bounds; as many of each"
@@ -53,6 +62,11 @@ class Constraint:
         for i, (low, high) in enumerate(zip(self.lower, self.upper, strict=True)):
             if math.isnan(low) or math.isnan(high) or low > high or low == math.inf or high == -math.inf:
                 raise ProblemError(f"constraint '{self.name}' row {i}: bounds [{low}, {high}] are reversed or not numbers")
+
+    @property
+    def back_off(self) -> float:
+        """κ, the standard deviations that `chance` asks for; 0 without one."""
+        return 0.0 if self.chance is None else NormalDist().inv_cdf(self.chance)
 
     def expression(self, stage: Stage) -> ca.SX:
         """g (n, 1) at a stage."""

@@ -82,7 +82,8 @@ class OptimalControlProblem:
     def parameters(self) -> Parameters:
         """Everything that may change at run time, with nominal values: of the dynamics, then extra ones, then the
         weights `weight.<cost>[i]`, then the bounds `lower.<constraint>[i]`, `upper.<constraint>[i]` and, of soft
-        constraints, the prices `soft_l1.<constraint>`, `soft_l2.<constraint>`.
+        constraints, the prices `soft_l1.<constraint>`, `soft_l2.<constraint>`, and of those with a chance
+        `back_off.<constraint>`.
 
         Weights and prices are finite and at least 0; both prices 0 switch a soft constraint off. Of all parameters, bounds
         alone may be infinite."""
@@ -98,6 +99,8 @@ class OptimalControlProblem:
             if constraint.soft:
                 table.append(Parameter(f"soft_l1.{constraint.name}", constraint.soft.l1, "", lower=0.0))
                 table.append(Parameter(f"soft_l2.{constraint.name}", constraint.soft.l2, "", lower=0.0))
+            if constraint.chance is not None:
+                table.append(Parameter(f"back_off.{constraint.name}", constraint.back_off, "", lower=0.0))
         return self.dynamics.parameters + self.extra_parameters + Parameters(tuple(table))
 
     def stage(self, x: ca.SX, u: ca.SX, p: ca.SX, reference: ca.SX) -> Stage:
@@ -129,7 +132,7 @@ class OptimalControlProblem:
                 self.parameters.names,
                 [(c.name, type(c).__name__) for c in (*self.path_costs, *self.terminal_costs)],
                 (len(self.path_costs), len(self.path_constraints)),
-                [(c.name, len(c.lower), c.soft is None) for c in constraints],
+                [(c.name, len(c.lower), c.soft is None, c.chance is None) for c in constraints],
             )
         )
         return hashlib.sha256((text + layout).encode()).hexdigest()

@@ -99,3 +99,7 @@ class Collocation(Solver):
     def multipliers_of(self, solution: Solution, stage: int) -> dict[str, float]:
         """Multipliers of one grid point by constraint row: positive where the upper bound presses, negative the lower one."""
         return self._solver.multipliers_of(solution, stage)
+
+    def margins_of(self, solution: Solution, stage: int) -> dict[str, float]:
+        """How far the rows of one grid point were tightened, by name; see Constraint.chance."""
+        return {} if isinstance(self._solver, NonlinearProgramme) else self._solver.margins_of(solution, stage)

@@ -86,6 +86,10 @@ class DifferentialDynamicProgramming(Solver):
         """Multipliers of one grid point by constraint row: positive where the upper bound presses, negative the lower one."""
         return self._program.multipliers_of(solution, stage)
 
+    def margins_of(self, solution: Solution, stage: int) -> dict[str, float]:
+        """How far the rows of one grid point were tightened, by name; see Constraint.chance."""
+        return self._program.margins_of(solution, stage)
+
 
 ILQR = partial(DifferentialDynamicProgramming, second_order=False)
 DDP = partial(DifferentialDynamicProgramming, second_order=True)

@@ -63,6 +63,7 @@ class NativeProgram:
         self._grid = np.array(problem.grid)
         self._gains = np.zeros((N, nu, functions.ndx))
         self._multipliers = np.zeros(N * len(self._path_rows) + len(self._terminal_rows))
+        self._margins = np.zeros_like(self._multipliers)
         self._info = np.zeros(len(_INFO))
         size = self._library.memory_size()
         self._memory = np.zeros(size + 64, dtype=np.uint8)
@@ -78,7 +79,8 @@ class NativeProgram:
         self._name, self._residual = problem.name, problem.residual
         self._packed = None if problem.residual is None else silent(problem.residual.shape)
         weights = (0, 0) if self._packed is None else (self._packed.numbers.ctypes.data, self._packed.weights.ctypes.data)
-        pointers = [self._memory_address, *(array.ctypes.data for array in arrays), 0, self._info.ctypes.data, 0, *weights]
+        addresses = [array.ctypes.data for array in arrays]
+        pointers = [self._memory_address, *addresses, 0, self._info.ctypes.data, 0, *weights, self._margins.ctypes.data]
         self._call = np.array(pointers, dtype=np.int64)  # the C struct `Call`
         self._call_address = self._call.ctypes.data
         self.build_s, self.from_cache = time.monotonic() - start, build.from_cache
@@ -100,6 +102,7 @@ class NativeProgram:
             trajectory=Trajectory(guess.manifold, guess.times, self._states.copy(), self._controls.copy()),
             gains=self._gains.copy(),
             multipliers=self._multipliers.copy(),
+            margins=self._margins.copy(),
             cost=cost,
             residuals=Residuals(stationarity, dynamics, inequality, complementarity),
             iterations=int(iterations),
@@ -132,6 +135,11 @@ class NativeProgram:
         """Multipliers of one grid point by constraint row: positive where the upper bound presses, negative the lower one."""
         first = stage * len(self._path_rows)
         return {row.name: float(solution.multipliers[first + i]) for i, row in enumerate(self._rows(stage))}
+
+    def margins_of(self, solution: Solution, stage: int) -> dict[str, float]:
+        """How far the rows of one grid point were tightened, by name."""
+        first = stage * len(self._path_rows)
+        return {row.name: float(solution.margins[first + i]) for i, row in enumerate(self._rows(stage))}
 
     @staticmethod
     def _takes(arrays: Sequence[tuple[Array, tuple[int, ...]]], values: Sequence[Array]) -> bool:

@@ -20,7 +20,8 @@ class RealTimeProgram:
 
     def __init__(self, program: NativeProgram, to_convergence: NativeOptions, *, real_time_iteration: bool) -> None:
         self.build_s, self.from_cache = program.build_s, program.from_cache
-        self.multipliers_of, self.load_residual = program.multipliers_of, program.load_residual
+        self.multipliers_of, self.margins_of = program.multipliers_of, program.margins_of
+        self.load_residual = program.load_residual
         self._program = program
         self._to_convergence = to_convergence
         self._real_time_iteration = real_time_iteration

@@ -99,3 +99,7 @@ class SingleShooting(Solver):
     def multipliers_of(self, solution: Solution, stage: int) -> dict[str, float]:
         """Multipliers of one grid point by constraint row: positive where the upper bound presses, negative the lower one."""
         return self._program.multipliers_of(solution, stage)
+
+    def margins_of(self, solution: Solution, stage: int) -> dict[str, float]:
+        """How far the rows of one grid point were tightened, by name; see Constraint.chance."""
+        return self._program.margins_of(solution, stage)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
+
+import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.solvers.trajectory import Trajectory
@@ -51,7 +53,8 @@ class Solution:
     gains (N, nu, ndx): K_k of u = u_k + K_k (x ⊟ x_k). multipliers: of the constraints' rows, one grid point after the other
     in the solver's own order (`multipliers_of` of the solver names them), positive where the upper bound presses, negative
     where the lower one does. `worst_constraint` names the hard row that is violated most ('' when none is), by `violation`;
-    when INFEASIBLE, the row that cannot be kept. `slack` is the largest soft violation.
+    when INFEASIBLE, the row that cannot be kept. `slack` is the largest soft violation. margins: how far rows with a chance
+    were tightened, in the order of the multipliers (`margins_of` names them); violations are of the tightened rows.
 
     A solve that failed gives back the guess (after a deadline its last iterate), and zeros for gains and multipliers.
     """
@@ -68,6 +71,7 @@ class Solution:
     violation: float
     slack: float
     solve_time_ns: int
+    margins: Array = field(default_factory=lambda: np.zeros(0))
 
     @property
     def is_usable(self) -> bool:

@@ -101,6 +101,7 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
         "ANY_SOFT": int(any(row.l1 >= 0 for row in path + terminal)),
         "CURVATURE": int(functions.curvature),
         "RESIDUAL": int(problem.residual is not None),
+        "BACK_OFFS": int(problem.residual is not None and any(row.back_off >= 0 for row in path + terminal)),
         "WORK_SIZE": max(f.sz_w() for f in generated) + 1,
         "ARG_SIZE": max(f.sz_arg() for f in generated) + 1,
         "RES_SIZE": max(f.sz_res() for f in generated) + 1,
@@ -114,6 +115,7 @@ def _header(functions: StageFunctions, generated: Sequence[ca.Function]) -> str:
             _table("UPPER" + suffix, [row.upper for row in rows]),
             _table("SOFT_L1" + suffix, [row.l1 for row in rows]),
             _table("SOFT_L2" + suffix, [row.l2 for row in rows]),
+            _table("BACK_OFF" + suffix, [row.back_off for row in rows]),
         ]
     bounds = {index for row in path + terminal for index in (row.lower, row.upper)}
     lines.append(_table("IS_BOUND", [int(i in bounds) for i in range(len(problem.parameters))]))

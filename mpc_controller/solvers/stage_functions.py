@@ -31,7 +31,8 @@ class Row:
     """One row of one constraint: lower ≤ g ≤ upper.
 
     `entry` is the position in z = (u, δx) where the row is that entry itself plus a constant (a bound); None for a row that
-    needs its Jacobian. lower, upper, l1, l2 are positions in the parameter vector; l1 = −1 for a hard row.
+    needs its Jacobian. lower, upper, l1, l2, back_off are positions in the parameter vector; l1 = −1 for a hard row,
+    back_off = −1 for one without a chance.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Row:
     upper: int
     l1: int
     l2: int
+    back_off: int
 
 
 @final
@@ -298,6 +300,7 @@ class StageFunctions:
                     upper=parameters.index(f"upper.{constraint.name}[{i}]"),
                     l1=parameters.index(f"soft_l1.{constraint.name}") if constraint.soft else -1,
                     l2=parameters.index(f"soft_l2.{constraint.name}") if constraint.soft else -1,
+                    back_off=parameters.index(f"back_off.{constraint.name}") if constraint.chance is not None else -1,
                 )
             )
         return rows

@@ -5,11 +5,14 @@
 //     feedback             gains and multipliers of the last plan
 #pragma once
 #include "shooting_point.h"
+#if BACK_OFFS
+#include "back_off.h"
+#endif
 #include <float.h>
 
 // All that one call takes and gives. x0 (NXA), p (NP), reference (N+1, NR), grid (N); X (N+1, NXA) and U (N, NU) hold the guess
 // and then the result: of a deadline the last iterate, of another failure the guess. K (N, NU, NX) and multipliers
-// (N NG + NGT, in the kernels' row order) are zero after a failure.
+// (N NG + NGT, in the kernels' row order) are zero after a failure. margins, in the same order: how far rows were tightened.
 typedef struct {
     Memory *memory;
     const double *x0, *p, *reference, *grid;
@@ -19,6 +22,7 @@ typedef struct {
     long long deadline_ns;
     const double *residual_numbers;  // of a problem with a residual; null otherwise
     const float *residual_weights;
+    double *margins;
 } Call;
 
 // Quaternions to unit length; 1 when one is too short to mean an attitude.
@@ -76,12 +80,34 @@ static int begin(const Call *c, double *x0) {
     return has_reversed_bounds(c->p, c->info) ? INFEASIBLE : CONVERGED;
 }
 
+#if BACK_OFFS
+// Plan with the margins of the plan before, and find those of the next. A plan to convergence is repeated until its own margins are
+// those that it was made with.
+static int plan_with_margins(const Call *c, const Inputs *in) {
+    Workspace *w = &c->memory->workspace;
+    double iterations = 0, sweeps = 0;
+    for (int repeat = 0;; repeat++) {
+        int status = plan(c->memory, in, c->options, c->info);
+        c->info->iterations = iterations += c->info->iterations;
+        c->info->sweeps = sweeps += c->info->sweeps;
+        if (status != CONVERGED && status != ITERATION_LIMIT) return status;
+        memcpy(c->margins, w->qp.sides.margin, (N * NG + NGT) * sizeof *c->margins);
+        feedback(c->memory, c->K, c->multipliers);
+        const double moved = back_off(w, in);
+        if (status != CONVERGED || moved <= SETTLED) return status;
+        if (repeat == MOST_REPEATS) return ITERATION_LIMIT;
+    }
+}
+#else
+#define plan_with_margins(call, in) plan((call)->memory, in, (call)->options, (call)->info)
+#endif
+
 // Begin and solve.
 static int run(const Call *c) {
     double x0[NXA];
     const Inputs in = {c->p, c->reference, c->grid, c->deadline_ns, x0, c->residual_numbers, c->residual_weights};
     const int status = begin(c, x0);
-    return status == CONVERGED ? plan(c->memory, &in, c->options, c->info) : status;
+    return status == CONVERGED ? plan_with_margins(c, &in) : status;
 }
 
 #ifdef EMBEDS_X0
@@ -127,5 +153,6 @@ void solve(const Call *c) {
     if (usable) return;
     memset(c->K, 0, N * NU * NX * sizeof(double));
     memset(c->multipliers, 0, (N * NG + NGT) * sizeof(double));
+    memset(c->margins, 0, (N * NG + NGT) * sizeof(double));
     forget(c->memory);
 }

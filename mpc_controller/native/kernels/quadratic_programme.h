@@ -28,6 +28,15 @@ static int factor_safely(QP *q) {
     return 1;
 }
 
+// Gains K_k, row-major (NU, NX), of the time-varying LQR along the linearised point: its costs without any constraint. The
+// factorisation stays in the stages. 1 when nothing makes the Hessians positive definite.
+static int free_gains(QP *q, double (*gain)[NU * NX]) {
+    memset(q->sides.weight, 0, sizeof q->sides.weight);
+    if (factor_safely(q)) return 1;
+    for (int k = 0; k < N; k++) riccati_gain(&q->stage[k], gain[k]);
+    return 0;
+}
+
 // Solve the programme by the interior-point method.
 static int qp_solve_inside(QP *q, const QPOptions *options) {
     QPOptions few = *options;

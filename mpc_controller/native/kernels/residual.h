@@ -131,6 +131,21 @@ static void residual_evaluate(ResidualMemory *m, const ResidualData *data, const
     }
 }
 
+// σ (count, RR): what r may be off by, of what r itself says in the same call: how far its members disagree, where they are heard, and
+// as much as was ever corrected where they are not,   σ² = strength² [g² var(y) (dr/dy)² + (1 − g)² bound²].
+static void residual_spread(ResidualMemory *m, const ResidualData *data, const double *z, int count, double *r, double *spread) {
+    const ResidualNumbers *a = (const ResidualNumbers *)data->numbers;
+    double gates[RESIDUAL_BATCH];
+    residual_evaluate(m, data, z, count, r, 0, gates);
+    for (int p = 0; p < count; p++)
+        for (int i = 0; i < RR; i++) {
+            double by_y, by_conjugate;
+            residual_output(a, z + p * RZ, i, m->y[p][i], &by_y, &by_conjugate);
+            const double variance = larger(0, m->square[p][i] - m->y[p][i] * m->y[p][i]), unknown = (1 - gates[p]) * a->bound[i];
+            spread[p * RR + i] = a->strength * sqrt(gates[p] * gates[p] * variance * by_y * by_y + unknown * unknown);
+        }
+}
+
 // At up to RESIDUAL_BATCH points.
 static void residual_values(ResidualMemory *m, const ResidualData *data, const double *z, int count, double *r, double *gates) {
     residual_evaluate(m, data, z, count, r, 0, gates);

@@ -102,14 +102,10 @@ static double press_boxes(Sides *a, const double *gradient, char *pressed) {
     return left;
 }
 
-// Gains K_k, row-major (NU, NX), of the time-varying LQR along the linearised point: its costs without any constraint. The
-// factorisation stays in the stages. 1 when nothing makes the Hessians positive definite.
+// `free_gains`, and the programme without its constraints left ready to be solved with their factorisation.
 static int regulate(Workspace *w, double (*gain)[NU * NX]) {
     QP *q = &w->qp;
-    memset(q->sides.weight, 0, sizeof q->sides.weight);
     memset(q->sides.shift, 0, sizeof q->sides.shift);
     qp_start(q);
-    if (factor_safely(q)) return 1;
-    for (int k = 0; k < N; k++) riccati_gain(&q->stage[k], gain[k]);
-    return 0;
+    return free_gains(q, gain);
 }

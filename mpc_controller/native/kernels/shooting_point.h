@@ -62,7 +62,10 @@ typedef struct {
     int worst_stage, worst_row;
 } Merit;
 
-// Bounds, prices and masks of all sides from the parameters, and gaps from g.
+// A row between two bounds is tightened by no more than this part of what lies between them, from either side.
+#define MOST_OF_RANGE 0.45
+
+// Bounds, prices and masks of all sides from the parameters, tightened by the margins, and gaps from g.
 static void fill_sides(Sides *a, const double *g, const double *p) {
     a->any_soft = ANY_SOFT;
     for (int k = 0; k <= N; k++) {
@@ -73,6 +76,10 @@ static void fill_sides(Sides *a, const double *g, const double *p) {
             const int at = k * SIDES + i, soft = l1[i] >= 0;
             double low = p[lower[i]], high = p[upper[i]];
             const int has_low = low > -1e20, has_high = high < 1e20;
+#if BACK_OFFS
+            const double margin = smaller(a->margin[k * NG + i], has_low && has_high ? MOST_OF_RANGE * (high - low) : INFINITY);
+            low += margin, high -= margin;
+#endif
             const double middle = 0.5 * (low + high), least = MIN_RANGE * larger(1, fabs(middle));
             if (high - low < least) low = middle - 0.5 * least, high = middle + 0.5 * least;  // an equality: give it an interior
             const double price1 = soft ? p[l1[i]] : 0, price2 = soft ? p[l2[i]] : 0;

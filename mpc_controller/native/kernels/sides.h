@@ -31,6 +31,9 @@ typedef struct {
     double ds[SIDE_LANES] ALIGNED, dlambda[SIDE_LANES] ALIGNED, de[SIDE_LANES] ALIGNED, dnu[SIDE_LANES] ALIGNED;
     double target_s[SIDE_LANES] ALIGNED, target_e[SIDE_LANES] ALIGNED;
     double inverse_s[SIDE_LANES] ALIGNED, inverse_lambda[SIDE_LANES] ALIGNED;  // 1/s, 1/λ
+#if BACK_OFFS
+    double margin[N * NG + NGT + 1];  // how far each row is tightened on both sides (back_off.h)
+#endif
     int any_soft;     // whether any side is soft
     double products;  // how many complementary pairs there are
 } Sides;
