@@ -19,6 +19,7 @@ solver = "multiple-shooting"    # default: the task's own
 rate_hz = 100                   # of planning, at most the plant's rate; default: the robot's own
 parameters = "identified.toml"  # default: the robot's own; a relative path starts at the folder of this file
 residual = "residual.npz"       # learned by `mpc learn`, for these parameters; default: none
+adapt_residual = true          # it, of the family linear, learns on while the robot runs; default: false
 excitation = "excitation.toml"  # move for identification, as a file of `mpc excite` says, instead of a task; default: no
 estimator = "ekf"               # or "ekf-without-disturbance", which does not learn what the model lacks, or "passthrough"
 
@@ -92,6 +93,7 @@ class ControlSection:
     estimator: str
     excitation: Path | None = None
     residual: Path | None = None
+    adapt_residual: bool = False
 
 
 @final
@@ -204,6 +206,7 @@ def _control(table: TomlTable, robot: Robot) -> ControlSection:
         estimator=table.text("estimator", "ekf", tuple(ESTIMATORS)) or "ekf",
         excitation=_excitation(table, robot),
         residual=table.input_file("residual"),
+        adapt_residual=table.flag("adapt_residual", default=False),
     )
     table.finish()
     if section.parameters is not None:

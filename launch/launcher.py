@@ -106,6 +106,7 @@ def _control_arguments(launch: LaunchFile, address: str, summary: Path) -> list[
     arguments += ["--estimator", section.estimator, "--wait", str(_FIRST_WORDS_S), *_scheduling(launch)]
     arguments += _given("--solver", section.solver) + _given("--rate", section.rate_hz)
     arguments += _given("--parameters", section.parameters) + _given("--excitation", section.excitation)
+    arguments += ["--adapt-residual"] if section.adapt_residual else []
     return arguments + _given("--residual", section.residual) + _given("--plant-rate", launch.sim.rate_hz)
 
 

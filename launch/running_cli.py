@@ -117,6 +117,7 @@ def sim(
 @click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="Model parameters, as robots/NAME/parameters.toml.")
 @click.option("--residual", type=INPUT_FILE, metavar="FILE", help="A residual of `mpc learn`, for these parameters.")
 @click.option("--force-residual", is_flag=True, help="Even one that validation did not find better than physics alone.")
+@click.option("--adapt-residual", is_flag=True, help="Let it, of the family linear, learn on while the robot runs.")
 @excitation_option
 @click.option("--estimator", type=click.Choice(ESTIMATOR_NAMES), default="ekf", show_default=True, help="What tells the state.")
 @priority_option
@@ -133,6 +134,7 @@ def control(
     parameters: Path | None,
     residual: Path | None,
     force_residual: bool,
+    adapt_residual: bool,
     excitation: Path | None,
     estimator: str,
     priority: int,
@@ -169,6 +171,7 @@ def control(
             excitation,
             residual,
             force_residual,
+            adapt_residual,
         )
     )
 

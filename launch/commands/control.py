@@ -42,6 +42,7 @@ class ControlRequest:
     excitation: Path | None = None
     residual: Path | None = None
     force_residual: bool = False
+    adapt_residual: bool = False
 
 
 def control(request: ControlRequest) -> ExitCode:
@@ -67,6 +68,7 @@ def control(request: ControlRequest) -> ExitCode:
             plant_timeout_s=request.wait_s,
             realtime_priority=request.priority,
             residual=residual,
+            adapts_residual=request.adapt_residual,
         )
         control_job(robot, task, solver, options, say)  # compiles what is left to compile, for run_controller to find
         if request.priority:

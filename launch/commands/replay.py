@@ -44,7 +44,9 @@ def replay(request: ReplayRequest) -> ExitCode:
     task = fused_task(robot, excited_task(robot, recorded.task, request.excitation), residual)
     solver = solver_of(task, recorded.solver, say)
     estimator = request.estimator or (told.estimator if told else "ekf")
-    options = ControllerOptions(recorded.solver, rate_hz, estimator, residual=residual)
+    options = ControllerOptions(
+        recorded.solver, rate_hz, estimator, residual=residual, adapts_residual=told is not None and told.adapts_residual
+    )
     report = replay_recording(request.recording, robot, task, solver, options)
     say(f"{report.identical} of {report.plans} plans are identical to the last bit")
     if report.cut_by_deadline:

@@ -24,8 +24,9 @@ def _without_disturbance(robot: Robot, predictor: Predictor, initial_state: Arra
     return ExtendedKalmanFilter(robot, predictor, initial_state, slow=slow)
 
 
+ESTIMATES_DISTURBANCE = "ekf"
 ESTIMATORS: Mapping[str, Callable[[Robot, Predictor, Array], Estimator]] = {
-    "ekf": ExtendedKalmanFilter,
+    ESTIMATES_DISTURBANCE: ExtendedKalmanFilter,
     "ekf-without-disturbance": _without_disturbance,
     "passthrough": Passthrough,
 }

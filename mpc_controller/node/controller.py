@@ -13,6 +13,7 @@ from mpc_controller.control.estimator import Estimate, Estimator
 from mpc_controller.control.latency import LatencyEstimate
 from mpc_controller.control.pace import Pace
 from mpc_controller.control.receding_horizon import RecedingHorizon, ReferenceOverride
+from mpc_controller.control.residual_adaptation import LinearAdaptation
 from mpc_controller.control.runtime_parameters import RuntimeParameters
 from mpc_controller.model.parameters import ParameterError
 from mpc_controller.model.residual.residual import Residual
@@ -33,7 +34,7 @@ _SOLVE_BY = 0.8
 @dataclass(frozen=True)
 class ControlJob:
     """What to control and how: robot, task, the parts that do it, and the rate of plans [Hz]. `solver` is its name; `residual`
-    is what each epoch starts with."""
+    is what each epoch starts with, and learns on with `adaptation`."""
 
     robot: Robot
     task: Task
@@ -42,6 +43,7 @@ class ControlJob:
     horizon: RecedingHorizon
     rate_hz: float
     residual: Residual | None = None
+    adaptation: LinearAdaptation | None = None
 
     def __post_init__(self) -> None:
         own, wanted = self.robot.dynamics, self.task.problem.dynamics
@@ -72,6 +74,8 @@ class Controller:
         self._horizon.reset()
         if job.residual is not None:
             self._horizon.load_residual(job.residual)
+            if job.adaptation is not None:
+                job.adaptation.restart(job.residual)
         self._estimator.reset()
         self._parameters = RuntimeParameters(job.robot, job.task.problem)
         self._period_ns = round(1e9 / job.rate_hz)
@@ -81,6 +85,7 @@ class Controller:
         self._waiting: list[ParameterUpdate | Reference] = []
         self._observation: Observation | None = None
         self._estimate: Estimate | None = None
+        self._acting = job.robot.neutral
         self._epoch = epoch
         self._empty = empty_plan(job.robot, job.task, job.solver, epoch)
         self._sequence = 0
@@ -129,6 +134,7 @@ class Controller:
         observation, estimate = self._observation, self._estimate
         assert observation is not None
         assert estimate is not None
+        self._adapt(observation, estimate)
         has_deadline = has_deadline and self._sequence > 0 and not observation.lock_step
         deadline_ns = received_ns + round(_SOLVE_BY * self._period_ns) if has_deadline else NO_DEADLINE
         motion = self._horizon.plan(
@@ -151,6 +157,17 @@ class Controller:
         asked, self._asked_again = self._asked_again, False
         return self._last_plan if asked else None
 
+    def _adapt(self, observation: Observation, estimate: Estimate) -> None:
+        """Let the residual learn from what is estimated, while plans are followed; from then on it is planned with."""
+        adaptation = self._job.adaptation
+        if adaptation is None or not observation.mode.follows_plans:
+            return
+        before = adaptation.residual
+        model = self._parameters.model
+        after = adaptation.update(estimate.state, self._acting, model, estimate.disturbance, self._period_ns * 1e-9)
+        if after is not before:
+            self._horizon.load_residual(after)
+
     def _observe(self, observation: Observation) -> None:
         last = self._observation
         self._asked_again = last is not None and is_repeat(observation, last)
@@ -164,7 +181,9 @@ class Controller:
             return
         self._apply_updates(observation)
         self._latency.observe(observation)
-        self._estimate = self._estimator.update(self._horizon.acting(observation), self._parameters.model)
+        acting = self._horizon.acting(observation)
+        self._acting = acting.control
+        self._estimate = self._estimator.update(acting, self._parameters.model)
         self._observation = observation
         if self._estimate.note:
             topic = self._estimate.note.partition(":")[0]
@@ -210,6 +229,8 @@ class Controller:
         if residual is not None:
             told.append(self._residual.take(residual, message.residual))
             self._horizon.load_residual(residual)
+            if self._job.adaptation is not None:
+                self._job.adaptation.restart(residual)
         if told:
             self._parameter_sequence = message.sequence
             self.events.tell(EventKind.PARAMETERS, time_ns, f"update {message.sequence}: {', '.join(told)}")

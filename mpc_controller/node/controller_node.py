@@ -9,14 +9,15 @@ from typing import final
 
 from mpc_controller.bus.link import Link
 from mpc_controller.bus.messages import Event, EventKind, Message, Mode, Observation, ParameterUpdate
-from mpc_controller.control.estimators import ESTIMATORS
+from mpc_controller.control.estimators import ESTIMATES_DISTURBANCE, ESTIMATORS
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.control.receding_horizon import RecedingHorizon
+from mpc_controller.control.residual_adaptation import LinearAdaptation
 from mpc_controller.control.runtime_parameters import RuntimeParameters
 from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.residual.fused import FusedTerm
 from mpc_controller.model.residual.residual import Residual
-from mpc_controller.model.residual.residual_file import residual_bytes
+from mpc_controller.model.residual.residual_file import ResidualError, residual_bytes
 from mpc_controller.node.controller import ControlJob, Controller
 from mpc_controller.node.controller_summary import ControllerSummary, Totals
 from mpc_controller.node.introduction import Introduction
@@ -36,7 +37,7 @@ FIRST_RESIDUAL = 0  # sequence of the update in which a controller tells the res
 class ControllerOptions:
     """solver: its name, for the messages. rate_hz: plans per second (None: the robot's). estimator: its name in ESTIMATORS.
     plant_timeout_s: how long a plant may take to say its first word. realtime_priority: SCHED_FIFO (0: off).
-    residual: what is learned of the model, to start with."""
+    residual: what is learned of the model, to start with. adapts_residual: whether it, a linear one, learns on in the loop."""
 
     solver: str = ""
     rate_hz: float | None = None
@@ -44,6 +45,7 @@ class ControllerOptions:
     plant_timeout_s: float = 5.0
     realtime_priority: int = 0
     residual: Residual | None = None
+    adapts_residual: bool = False
 
 
 def control_job(
@@ -51,13 +53,25 @@ def control_job(
 ) -> ControlJob:
     """The parts of a controller, built: compiles the model's predictor and reports that. The same for node and replay.
 
-    With `options.residual` the task's problem has the term for it (`fused_task`).
+    With `options.residual` the task's problem has the term for it (`fused_task`). ResidualError when that cannot adapt and
+    should.
     """
     predictor = Predictor(robot.dynamics, RungeKutta4(), report, residual=task.problem.residual)
     estimator = ESTIMATORS[options.estimator](robot, predictor, task.initial_state)
     horizon = RecedingHorizon(robot, task, solver, predictor)
     rate_hz = options.rate_hz or robot.control_rate_hz
-    return ControlJob(robot, task, options.solver or task.solver, estimator, horizon, rate_hz, options.residual)
+    adaptation = None
+    if options.adapts_residual:
+        if options.residual is None or robot.residual_port is None:
+            raise ResidualError("there is no residual to adapt; give a linear one")
+        if options.estimator != ESTIMATES_DISTURBANCE:
+            raise ResidualError(
+                f"a residual adapts by the estimated disturbance, which the estimator '{options.estimator}' does not give; "
+                f"'{ESTIMATES_DISTURBANCE}' does"
+            )
+        adaptation = LinearAdaptation(options.residual, robot.dynamics, robot.residual_port, report=report)
+    solver_name = options.solver or task.solver
+    return ControlJob(robot, task, solver_name, estimator, horizon, rate_hz, options.residual, adaptation)
 
 
 def fused_task(robot: Robot, task: Task, residual: Residual | None) -> Task:
@@ -88,7 +102,9 @@ def run_controller(
     words: Sequence[Message] = (
         () if options.residual is None else (ParameterUpdate(FIRST_RESIDUAL, {}, residual_bytes(options.residual)),)
     )
-    introduction = Introduction(job.rate_hz, robot.plant_rate_hz, options.estimator, values, robot.control_delay_s)
+    introduction = Introduction(
+        job.rate_hz, robot.plant_rate_hz, options.estimator, values, robot.control_delay_s, options.adapts_residual
+    )
 
     def introduce(epoch: int) -> Event:
         return introduction.event(robot.name, epoch, solver.build_s)

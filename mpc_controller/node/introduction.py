@@ -15,13 +15,15 @@ _PARAMETER = "parameter."  # before the names of parameters
 @final
 @dataclass(frozen=True)
 class Introduction:
-    """With which rates [Hz], estimator, parameters of the robot's model and delay of its commands a controller plans."""
+    """With which rates [Hz], estimator, parameters of the robot's model and delay of its commands a controller plans, and
+    whether its residual adapts."""
 
     rate_hz: float
     plant_rate_hz: float
     estimator: str
     parameters: Mapping[str, float]
     control_delay_s: float = 0.0
+    adapts_residual: bool = False
 
     def event(self, robot: str, epoch: int, build_s: float) -> Event:
         """build_s: what it took to make the solver."""
@@ -32,6 +34,7 @@ class Introduction:
             "estimator": self.estimator,
             "build_s": repr(build_s),
             "control_delay_s": repr(self.control_delay_s),
+            "adapts_residual": repr(self.adapts_residual),
         }
         details |= {_PARAMETER + name: repr(value) for name, value in self.parameters.items()}
         return Event(EventKind.INFO, 0, "controller", f"controller of '{robot}' is ready", details=details)
@@ -50,4 +53,4 @@ class Introduction:
             return None
         if not all(math.isfinite(rate) and rate > 0 for rate in rates) or not 0 <= delay_s < math.inf:
             return None
-        return Introduction(*rates, told["estimator"], values, delay_s)
+        return Introduction(*rates, told["estimator"], values, delay_s, told.get("adapts_residual") == "True")

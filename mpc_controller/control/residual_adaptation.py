@@ -10,12 +10,12 @@ import casadi as ca
 import numpy as np
 
 from mpc_controller.arrays import Array
-from mpc_controller.learning.options import LearningError
 from mpc_controller.model.dynamics import DisturbedDynamics
 from mpc_controller.model.residual.network import Activation, Network
 from mpc_controller.model.residual.port import ResidualPort
 from mpc_controller.model.residual.residual import Residual
-from mpc_controller.native.batched_function import BatchedFunction
+from mpc_controller.model.residual.residual_file import ResidualError
+from mpc_controller.native.function import NativeFunction
 
 
 @final
@@ -31,10 +31,10 @@ class RecursiveLeastSquares:
     def __init__(self, weights: Array, covariance: Array, memory_s: float, largest: float) -> None:
         features = weights.shape[1]
         if covariance.shape != (features, features):
-            raise LearningError(f"RecursiveLeastSquares: {features} features and a covariance of {covariance.shape}")
+            raise ValueError(f"RecursiveLeastSquares: {features} features and a covariance of {covariance.shape}")
         if not (memory_s > 0 and largest > 0):
             given = f"memory_s is {memory_s:g} and largest {largest:g}"
-            raise LearningError(f"RecursiveLeastSquares: {given}; both must be above 0")
+            raise ValueError(f"RecursiveLeastSquares: {given}; both must be above 0")
         self.weights, self.covariance = weights.copy(), covariance.copy()
         self._memory_s, self._largest = memory_s, largest
 
@@ -55,7 +55,7 @@ class RecursiveLeastSquares:
 
 @final
 class LinearAdaptation:
-    """A linear residual that learns on: numbers in, a Residual of the same shape out.
+    """A linear residual that learns on: numbers in, a Residual of the same shape out, until `restart` with another one.
 
     What an estimator calls the disturbance is what model and residual together leave over: the label of a sample is
 
@@ -63,7 +63,7 @@ class LinearAdaptation:
 
     with e the port's effect and E⁺ its pseudo-inverse. The guard stays as it is: beyond what was seen nothing is corrected, and
     samples there teach nothing. memory_s: how long samples count. trust: variance of the start's weights, relative to the size
-    that the guard allows; 0 keeps them for ever. The constructor compiles.
+    that the guard allows; 0 keeps them for ever. The constructor compiles. ResidualError when the residual is not linear.
     """
 
     def __init__(
@@ -78,22 +78,27 @@ class LinearAdaptation:
     ) -> None:
         layers = residual.shape.network.layers
         if len(layers) != 1 or layers[0].activation is not Activation.IDENTITY or residual.shape.members != 1:
-            raise LearningError(f"only a linear residual adapts in the loop; this one is of the family {residual.family}")
+            raise ResidualError(f"only a linear residual adapts in the loop; this one is of the family {residual.family}")
         if residual.shape.conjugate:
-            raise LearningError("a dissipative residual does not adapt in the loop; learn a linear one without")
-        self.residual = residual
+            raise ResidualError("a dissipative residual does not adapt in the loop; learn a linear one without")
         nominal = dynamics.nominal
         self._parameters = nominal.np
-        self._function = BatchedFunction(_sample(dynamics, port), f"what {nominal.name}'s residual sees", (2,), report)
+        self._function = NativeFunction(_sample(dynamics, port), f"what {nominal.name}'s residual sees", report)
+        self._memory_s, self._trust = memory_s, trust
+        self.restart(residual)
+
+    def restart(self, residual: Residual) -> None:
+        """Learn on from another residual of the same shape."""
+        self.residual = residual
         network = residual.networks[0]
         weights = np.hstack([network.weights[0], network.biases[0][:, None]]).astype(float) / residual.guard.bound[:, None]
-        size = len(weights[0])
-        self._squares = RecursiveLeastSquares(weights, trust * np.eye(size), memory_s, max(trust, 1e-12))
+        start = self._trust * np.eye(len(weights[0]))
+        self._squares = RecursiveLeastSquares(weights, start, self._memory_s, max(self._trust, 1e-12))
 
     def update(self, x: Array, u: Array, parameters: Array, disturbance: Array, dt: float) -> Residual:
         """Take in what was estimated: state (nx,), command (nu,), parameters (np, those of disturbances may follow), and the
         disturbance of each channel (nd,), dt [s] after the last time."""
-        z, effect = (rows[0] for rows in self._function(x[None], u[None], parameters[: self._parameters]))
+        z, effect = self._function(x, u, parameters[: self._parameters])
         bound = self.residual.guard.bound
         normalized = (z - self.residual.center) / self.residual.scale
         features = np.append(normalized, 1.0)

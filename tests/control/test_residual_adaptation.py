@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import ast
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import mpc_controller.learning
-from mpc_controller.learning.online import LinearAdaptation, RecursiveLeastSquares
-from mpc_controller.learning.options import LearningError
+from mpc_controller.control.residual_adaptation import LinearAdaptation, RecursiveLeastSquares
 from mpc_controller.model.dynamics import DisturbedDynamics
 from mpc_controller.model.residual.network import mlp_shape
 from mpc_controller.model.residual.residual import Guard, ResidualShape
+from mpc_controller.model.residual.residual_file import ResidualError
 from mpc_controller.native.native_residual import NativeResidual
 from tests.learning.carts import Cart, cart_port
 from tests.model.residuals import linear_residual, random_residual
@@ -59,7 +54,7 @@ def test_what_is_not_finite_teaches_nothing() -> None:
     recursive.update(np.array([np.nan, 1.0]), np.array([0.0]), 0.01)
     recursive.update(np.array([1.0, 1.0]), np.array([np.inf]), 0.01)
     assert (recursive.weights == 1).all()
-    with pytest.raises(LearningError, match="must be above 0"):
+    with pytest.raises(ValueError, match="must be above 0"):
         RecursiveLeastSquares(np.ones((1, 2)), np.eye(2), 0.0, 1.0)
 
 
@@ -91,26 +86,5 @@ def test_samples_outside_the_guard_teach_nothing() -> None:
 
 def test_only_linear_residuals_adapt() -> None:
     network = random_residual(ResidualShape(mlp_shape(2, (4,), 1)))
-    with pytest.raises(LearningError, match="only a linear residual adapts"):
+    with pytest.raises(ResidualError, match="only a linear residual adapts"):
         LinearAdaptation(network, DisturbedDynamics(Cart(), ("velocity",)), cart_port())
-
-
-def test_nothing_that_the_loop_needs_imports_jax() -> None:
-    modules = "mpc_controller.learning.online, mpc_controller.node.controller_node, mpc_controller.learning.validation"
-    learn = "mpc_controller.learning.learn, mpc_controller.learning.families"
-    code = f"import sys, {modules}, {learn}; print([m for m in ('jax', 'equinox', 'optax') if m in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
-
-
-def test_only_files_that_say_so_import_jax() -> None:
-    folder = Path(next(iter(mpc_controller.learning.__path__)))
-    for path in folder.parent.rglob("*.py"):
-        names = [
-            alias.name if isinstance(node, ast.Import) else node.module or ""
-            for node in ast.parse(path.read_text(encoding="utf-8")).body
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for alias in node.names
-        ]
-        heavy = {name.partition(".")[0] for name in names} & {"jax", "equinox", "optax"}
-        assert not heavy or path.name.startswith("jax_"), f"{path} imports {heavy}"
