@@ -31,7 +31,8 @@ class DifferentialDynamicProgramming(Solver):
     "single-shooting" the guess's controls are rolled out first, so that there are none. (δu, δx) solves the linear-quadratic
     problem of the iteration, found by sweeps with a projected Newton method for the hard limits of every stage's controls
     (box-DDP); the gains of controls at their limits are zero. All other constraints are in an augmented Lagrangian, soft ones
-    exactly: their multipliers stay within the price l1 + l2 e. A step that the second derivatives spoil is one of iLQR.
+    exactly: their multipliers stay within the price l1 + l2 e. A step that the second derivatives spoil is one of iLQR;
+    those of a learned residual are left out.
 
     With `real_time_iteration` a call makes one step from the guess and one update of the multipliers, which the next call
     starts from, and ends with ITERATION_LIMIT; after `reset`, or when the last call failed, it iterates to convergence first.

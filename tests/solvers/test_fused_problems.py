@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import casadi as ca
 import numpy as np
@@ -100,6 +101,20 @@ def test_a_residual_that_physics_can_say_gives_the_plan_of_that_physics(name: st
     np.testing.assert_allclose(found.trajectory.states, expected.trajectory.states, atol=1e-5)
     np.testing.assert_allclose(found.trajectory.controls, expected.trajectory.controls, atol=1e-4)
     assert abs(expected.cost - plan(solver_of(name, None)).cost) > 0.01 * expected.cost  # it does matter
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("ilqr", {}), ("ddp", {}), ("single-shooting", {}), ("single-shooting", {"step": "lbfgs", "max_iterations": 2000})],
+)
+def test_solvers_agree_on_a_network_that_bends(name: str, options: dict[str, Any]):
+    residual = random_residual(SMALL, seed=4)
+    expected = plan(solver_of("multiple-shooting", SMALL), residual)
+    solver = SOLVERS[name](fused(SMALL), real_time_iteration=False, **options) if options else solver_of(name, SMALL)
+    found = plan(solver, residual)
+    assert found.status is expected.status is Status.CONVERGED
+    assert found.cost == pytest.approx(expected.cost, rel=1e-6)
+    np.testing.assert_allclose(found.trajectory.controls, expected.trajectory.controls, atol=2e-3)
 
 
 def test_collocation_steps_end_where_the_same_residual_puts_them():
