@@ -14,21 +14,24 @@ from mpc_controller.model.residual.network import Activation
 
 
 class Special(StrEnum):
-    """What gives numbers, but is no activation: the network's input, and erf, of which only x (1 + erf x) becomes one."""
+    """What gives numbers, but is no activation: the network's input, and parts of gelu, which only together become one."""
 
     INPUT = "input"
     ERF = "erf"
+    SQUARE = "square"
+    CUBE = "cube"
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Source:
-    """σ(argument) (size,), or the network's input; `name` says in errors which node of the graph it is."""
+    """σ(argument) (size,), or the network's input; `name` says in errors which node of the graph it is. alpha as LayerShape."""
 
     size: int
     kind: Activation | Special
     argument: Affine | None = None
     name: str = ""
+    alpha: float | None = None
 
 
 @final
@@ -69,6 +72,13 @@ class Affine:
     def is_just_a_source(self) -> bool:
         return len(self.terms) == 1 and not self.offset.any() and is_identity(next(iter(self.terms.values())))
 
+    def as_multiple(self) -> tuple[Source, float] | None:
+        """The one source y and the number s where this is s y + c; None where it is something else."""
+        if len(self.terms) != 1:
+            return None
+        ((source, A),) = self.terms.items()
+        return (source, float(A[0, 0])) if is_identity(A, float(A[0, 0])) else None
+
     def ratio_to(self, other: Affine) -> float | None:
         """t where this is t · other, to rounding; None where there is no such number."""
         if self.size != other.size or self.terms.keys() != other.terms.keys():
@@ -86,5 +96,5 @@ def source_itself(source: Source) -> Affine:
     return Affine({source: np.eye(source.size)}, np.zeros(source.size))
 
 
-def is_identity(matrix: Array) -> bool:
-    return matrix.shape[0] == matrix.shape[1] and bool(np.array_equal(matrix, np.eye(len(matrix))))
+def is_identity(matrix: Array, times: float = 1.0) -> bool:
+    return matrix.shape[0] == matrix.shape[1] and bool(np.array_equal(matrix, times * np.eye(len(matrix))))

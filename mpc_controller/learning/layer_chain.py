@@ -26,7 +26,7 @@ def layer_chain(sources: Sequence[Source], output: Affine) -> Network:
     for source, value in values.items():
         if not isinstance(source.kind, Activation):
             raise ValueError(f"{source.name}: {source.kind} is no activation of a layer")
-        at[source] = chain.append_sum({at[s]: A for s, A in value.terms.items()}, value.offset, source.kind)
+        at[source] = chain.append_sum({at[s]: A for s, A in value.terms.items()}, value.offset, source.kind, source.alpha)
     # Input alone, or an activation that is not the last one, still takes a layer.
     if not (chain.layers and output.is_just_a_source() and at[next(iter(output.terms))] == len(chain.layers)):
         chain.append_sum({at[s]: A for s, A in output.terms.items()}, output.offset, Activation.IDENTITY)
@@ -71,7 +71,7 @@ class _Chain:
     weights: list[Array32] = field(default_factory=list)
     biases: list[Array32] = field(default_factory=list)
 
-    def append_sum(self, terms: Mapping[int, Array], offset: Array, activation: Activation) -> int:
+    def append_sum(self, terms: Mapping[int, Array], offset: Array, activation: Activation, alpha: float | None = None) -> int:
         """σ(Σ_k A_k y_k + c) in as many layers as it takes; the number of the last."""
         n, last, zero = len(offset), len(self.layers), np.zeros_like(offset)
         plain = [k for k, A in terms.items() if k != last and is_identity(A)]
@@ -91,15 +91,15 @@ class _Chain:
                 self.append(matrix, bias, Activation.IDENTITY, skip)
                 matrix, bias = np.eye(n), zero
             skip = k
-        return self.append(matrix, bias, activation, skip)
+        return self.append(matrix, bias, activation, skip, alpha)
 
     def size(self, k: int | None = None) -> int:
         """Numbers that layer k gives; the last one."""
         number = len(self.layers) if k is None else k
         return self.layers[number - 1].outputs if number else self.inputs
 
-    def append(self, matrix: Array, bias: Array, activation: Activation, skip: int) -> int:
-        self.layers.append(LayerShape(self.size(), len(bias), activation, skip))
+    def append(self, matrix: Array, bias: Array, activation: Activation, skip: int, alpha: float | None = None) -> int:
+        self.layers.append(LayerShape(self.size(), len(bias), activation, skip, alpha))
         self.weights.append(np.ascontiguousarray(matrix, np.float32))
         self.biases.append(np.ascontiguousarray(bias, np.float32))
         return len(self.layers)

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from mpc_controller.arrays import Array
 from mpc_controller.learning.affine import Affine, Source, Special, source_itself
+from mpc_controller.learning.onnx_products import product_of
 from mpc_controller.learning.options import LearningError
-from mpc_controller.model.residual.network import Activation
+from mpc_controller.model.residual.network import USUAL_ALPHA, Activation
 
 BATCH = -1
 EPSILON = 1e-5  # of Activation.NORMALIZED
@@ -85,9 +86,9 @@ class Graph:
 
     sources: list[Source] = field(default_factory=list)
 
-    def source(self, kind: Activation | Special, argument: Affine, name: str) -> Affine:
+    def source(self, kind: Activation | Special, argument: Affine, name: str, alpha: float | None = None) -> Affine:
         """kind(argument) as a new source."""
-        self.sources.append(Source(argument.size, kind, argument, name))
+        self.sources.append(Source(argument.size, kind, argument, name, alpha))
         return source_itself(self.sources[-1])
 
     def kept_together(self, value: Affine, name: str) -> Affine:
@@ -105,24 +106,62 @@ def evaluate(node: Node, graph: Graph) -> Value:
     return Value(affine, (BATCH, affine.size))
 
 
-def _activation(kind: Activation | Special, **fixed: float) -> Callable[[Node, Graph], Affine]:
-    """An activation that exists with these attributes only."""
+def _activation(kind: Activation | Special) -> Callable[[Node, Graph], Affine]:
+    return lambda node, graph: graph.source(kind, node.value(), str(node))
 
-    def operator(node: Node, graph: Graph) -> Affine:
-        for name, wanted in fixed.items():
-            given = node.number(name, wanted)
-            if not math.isclose(given, wanted, rel_tol=1e-6):
-                raise node.error(f"has {name} {given:g}; only {wanted:g} is supported")
-        return graph.source(kind, node.value(), str(node))
 
-    return operator
+def _leaky_relu(node: Node, graph: Graph) -> Affine:
+    return _with_alpha(node, graph, Activation.LEAKY_RELU, node.number("alpha", 0.01))
+
+
+def _prelu(node: Node, graph: Graph) -> Affine:
+    slopes = _row(node, node.constant(1))
+    if np.ptp(slopes) > 0:
+        raise node.error(f"has {len(slopes)} slopes that differ; only one for all is supported")
+    return _with_alpha(node, graph, Activation.LEAKY_RELU, float(slopes[0]))
+
+
+def _elu(node: Node, graph: Graph) -> Affine:
+    return _with_alpha(node, graph, Activation.ELU, node.number("alpha", 1.0))
+
+
+def _selu(node: Node, graph: Graph) -> Affine:
+    """γ elu(x)."""
+    alpha, gamma = node.number("alpha", 1.67326319217681884765625), node.number("gamma", 1.05070102214813232421875)
+    return _with_alpha(node, graph, Activation.ELU, alpha).scaled(gamma)
+
+
+def _celu(node: Node, graph: Graph) -> Affine:
+    """α elu(x/α)."""
+    alpha = node.number("alpha", 1.0)
+    if not alpha > 0:
+        raise node.error(f"has alpha {alpha:g}; it must be above 0")
+    value = graph.kept_together(node.value(), str(node)) if alpha != 1 else node.value()
+    return graph.source(Activation.ELU, value.scaled(1 / alpha), str(node)).scaled(alpha)
+
+
+def _with_alpha(node: Node, graph: Graph, kind: Activation, alpha: float) -> Affine:
+    if not math.isfinite(alpha):
+        raise node.error(f"has alpha {alpha:g}; it must be a finite number")
+    is_usual = math.isclose(alpha, USUAL_ALPHA[kind], rel_tol=1e-6)
+    return graph.source(kind, node.value(), str(node), None if is_usual else alpha)
 
 
 def _gelu(node: Node, graph: Graph) -> Affine:
-    approximate = node.attributes.get("approximate", b"none")
-    if approximate != b"none":
-        raise node.error(f"is approximated by {approximate.decode()}; only the exact one is supported (approximate='none')")
-    return graph.source(Activation.GELU, node.value(), str(node))
+    given = node.attributes.get("approximate", b"none").decode()
+    kinds = {"none": Activation.GELU, "tanh": Activation.GELU_TANH}
+    if given not in kinds:
+        raise node.error(f"is approximated by '{given}'; only {' and '.join(kinds)} are supported")
+    return graph.source(kinds[given], node.value(), str(node))
+
+
+def _pow(node: Node, graph: Graph) -> Affine:
+    """As a part of gelu."""
+    powers = {2.0: Special.SQUARE, 3.0: Special.CUBE}
+    exponents = set(_row(node, node.constant(1)).tolist())
+    if len(exponents) != 1 or not exponents <= set(powers):
+        raise node.error("raises values to a power; only the cube within gelu's approximation by tanh is supported")
+    return graph.source(powers[exponents.pop()], node.value(), str(node))
 
 
 def _swish(node: Node, graph: Graph) -> Affine:
@@ -205,9 +244,10 @@ def _mul(node: Node, graph: Graph) -> Affine:
     first, second = node.operand(0), node.operand(1)
     if isinstance(first, Value) and isinstance(second, Value):
         for one, other in ((node.value(0), node.value(1)), (node.value(1), node.value(0))):
-            if (product := _gated(one, other, graph, str(node))) is not None:
-                return product
-        raise node.error("multiplies two values; only x·sigmoid(x) and x·(1 + erf(x/√2)) are supported")
+            if (product := product_of(one, other)) is not None:
+                kind, argument, factor = product
+                return graph.source(kind, argument, str(node)).scaled(factor)
+        raise node.error("multiplies two values; only x·sigmoid(x) and gelu, by erf or by tanh, are supported")
     return _scaled(node, graph, 0 if isinstance(first, Value) else 1, lambda vector: vector)
 
 
@@ -226,25 +266,6 @@ def _scaled(node: Node, graph: Graph, at: int, factors: Callable[[Array], Array]
 
 def _neg(node: Node, graph: Graph) -> Affine:
     return node.value().scaled(-1)
-
-
-def _gated(value: Affine, gate: Affine, graph: Graph, name: str) -> Affine | None:
-    """t a · s σ(a) = t s silu(a), and t √2 a · s (1 + erf a) = 2 t s gelu(√2 a); None where the two are something else."""
-    if len(gate.terms) != 1:
-        return None
-    ((source, A),) = gate.terms.items()
-    s = float(A[0, 0]) if A.shape == (gate.size, gate.size) else math.nan
-    if source.argument is None or not np.array_equal(A, s * np.eye(len(A))):
-        return None
-    kind, factor, base, offset = (
-        (Activation.SILU, 1.0, source.argument, 0.0)
-        if source.kind is Activation.SIGMOID
-        else (Activation.GELU, 2.0, source.argument.scaled(math.sqrt(2)), s)
-    )
-    t = value.ratio_to(base)
-    if source.kind not in (Activation.SIGMOID, Special.ERF) or t is None or not np.allclose(gate.offset, offset, atol=1e-12):
-        return None
-    return graph.source(kind, base, name).scaled(factor * t * s)
 
 
 def _same(node: Node) -> Value:
@@ -353,18 +374,22 @@ def _told(axes: Sequence[int]) -> str:
 _OPERATORS: Mapping[str, Callable[[Node, Graph], Affine]] = {
     "Add": _add,
     "BatchNormalization": _batch_normalization,
+    "Celu": _celu,
     "Cos": _activation(Activation.COS),
     "Div": _div,
-    "Elu": _activation(Activation.ELU, alpha=1.0),
+    "Elu": _elu,
     "Erf": _activation(Special.ERF),
     "Gelu": _gelu,
     "Gemm": _gemm,
     "LayerNormalization": _layer_normalization,
-    "LeakyRelu": _activation(Activation.LEAKY_RELU, alpha=0.01),
+    "LeakyRelu": _leaky_relu,
     "MatMul": _matmul,
     "Mul": _mul,
     "Neg": _neg,
+    "PRelu": _prelu,
+    "Pow": _pow,
     "Relu": _activation(Activation.RELU),
+    "Selu": _selu,
     "Sigmoid": _activation(Activation.SIGMOID),
     "Sin": _sin,
     "Softplus": _activation(Activation.SOFTPLUS),

@@ -53,6 +53,7 @@ def residual_header(shape: ResidualShape, batch: int) -> str:
         _table("NET_FIRST", np.cumsum([0, *widths[:-1]]).tolist()),
         _table("NET_PACKED", places),
         _table("NET_ACTIVATION", [kinds.index(layer.activation) for layer in layers]),
+        _table("NET_ALPHA", [layer.constant for layer in layers], "float"),
         _table("NET_SKIP", [layer.skip for layer in layers]),
         _table("RESIDUAL_CONJUGATE", shape.conjugate),
     ]
@@ -124,6 +125,6 @@ def _padded(size: int) -> int:
     return (size + 15) // 16 * 16
 
 
-def _table(name: str, values: Sequence[int]) -> str:
+def _table(name: str, values: Sequence[float], kind: str = "int") -> str:
     """A constant array; C wants at least one entry."""
-    return f"static const int {name}[] = {{{', '.join(map(str, values or [0]))}}};"
+    return f"static const {kind} {name}[] = {{{', '.join(map(str, values or [0]))}}};"

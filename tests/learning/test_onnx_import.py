@@ -113,6 +113,23 @@ def gelu_of_erf(graph: Graph, given: str) -> str:
     return graph.node("Mul", graph.node("Mul", given, graph.node("Add", erf, graph.constant(1))), graph.constant(0.5))
 
 
+def gelu_of_tanh(graph: Graph, given: str) -> str:
+    """As PyTorch writes the approximation for operator sets before 20."""
+    cube = graph.node("Mul", given, graph.node("Mul", given, given))
+    inner = graph.node("Add", given, graph.node("Mul", graph.constant(0.044715), cube))
+    tanh = graph.node("Tanh", graph.node("Mul", graph.constant(np.sqrt(2 / np.pi)), inner))
+    whole = graph.node("Mul", given, graph.node("Add", graph.constant(1), tanh))
+    return graph.node("Mul", graph.constant(0.5), whole)
+
+
+def gelu_of_power(graph: Graph, given: str) -> str:
+    """As TensorFlow writes it."""
+    cube = graph.node("Mul", graph.node("Pow", given, graph.constant(3)), graph.constant(0.044715))
+    inner = graph.node("Mul", graph.node("Add", given, cube), graph.constant(0.7978846))
+    half = graph.node("Mul", given, graph.constant(0.5))
+    return graph.node("Mul", half, graph.node("Add", graph.node("Tanh", inner), graph.constant(1)))
+
+
 def layer_normalization(graph: Graph, given: str, epsilon: float = 1e-5) -> str:
     return graph.node(
         "LayerNormalization", given, graph.positive(6), graph.constant(0.1 * np.arange(6)), axis=-1, epsilon=epsilon
@@ -133,9 +150,18 @@ BETWEEN: dict[str, tuple[Callable[[Graph, str], str], tuple[Activation, ...], in
     "relu": (simple("Relu"), (Activation.RELU,), OLDEST),
     "leaky_relu": (simple("LeakyRelu", alpha=0.01), (Activation.LEAKY_RELU,), OLDEST),
     "leaky_relu by default": (simple("LeakyRelu"), (Activation.LEAKY_RELU,), OLDEST),
+    "leaky_relu with another slope": (simple("LeakyRelu", alpha=0.2), (Activation.LEAKY_RELU,), OLDEST),
+    "leaky_relu that turns": (simple("LeakyRelu", alpha=-0.7), (Activation.LEAKY_RELU,), OLDEST),
+    "prelu": (lambda g, t: g.node("PRelu", t, g.constant([0.25])), (Activation.LEAKY_RELU,), OLDEST),
     "elu": (simple("Elu"), (Activation.ELU,), OLDEST),
+    "elu of another size": (simple("Elu", alpha=0.5), (Activation.ELU,), OLDEST),
+    "selu": (simple("Selu"), (Activation.ELU,), OLDEST),
+    "celu": (simple("Celu", alpha=0.4), (Activation.ELU,), OLDEST),
     "gelu": (simple("Gelu"), (Activation.GELU,), 20),
     "gelu of erf": (gelu_of_erf, (Activation.GELU,), OLDEST),
+    "gelu by tanh": (simple("Gelu", approximate="tanh"), (Activation.GELU_TANH,), 20),
+    "gelu of tanh": (gelu_of_tanh, (Activation.GELU_TANH,), OLDEST),
+    "gelu of tanh and a power": (gelu_of_power, (Activation.GELU_TANH,), OLDEST),
     "sigmoid": (simple("Sigmoid"), (Activation.SIGMOID,), OLDEST),
     "tanh": (simple("Tanh"), (Activation.TANH,), OLDEST),
     "softplus": (simple("Softplus"), (Activation.SOFTPLUS,), OLDEST),
@@ -365,13 +391,25 @@ def refused(graph: Graph, output: str, tmp_path: Path, **options: Any) -> str:
     return message
 
 
+def almost_gelu(graph: Graph) -> str:
+    """With another constant than gelu's."""
+    cube = graph.node("Mul", graph.node("Pow", "x", graph.constant(3)), graph.constant(0.05))
+    tanh = graph.node("Tanh", graph.node("Mul", graph.node("Add", "x", cube), graph.constant(0.7978846)))
+    return graph.node("Mul", "x", tanh)
+
+
 REFUSED: dict[str, Callable[[Graph], str]] = {
     "node 'softmax_0' (Softmax) is not supported; supported are Add, BatchNormalization": lambda g: g.node("Softmax", "x"),
     "node 'gelu_0' (com.microsoft.Gelu) is not supported": lambda g: g.node("Gelu", "x", domain="com.microsoft"),
-    "node 'leakyrelu_0' (LeakyRelu) has alpha 0.2; only 0.01 is supported": lambda g: g.node("LeakyRelu", "x", alpha=0.2),
-    "node 'elu_0' (Elu) has alpha 0.5; only 1 is supported": lambda g: g.node("Elu", "x", alpha=0.5),
-    "node 'gelu_0' (Gelu) is approximated by tanh": lambda g: g.node("Gelu", "x", approximate="tanh"),
-    "node 'mul_0' (Mul) multiplies two values": lambda g: g.node("Mul", "x", "x"),
+    "node 'prelu_0' (PRelu) has 4 slopes that differ": lambda g: g.node("PRelu", "x", g.numbers(4)),
+    "node 'elu_0' (Elu) has alpha nan; it must be a finite number": lambda g: g.node("Elu", "x", alpha=np.nan),
+    "node 'gelu_0' (Gelu) is approximated by 'sigmoid'; only none and tanh": lambda g: g.node(
+        "Gelu", "x", approximate="sigmoid"
+    ),
+    "node 'mul_0' (Mul): square is no activation of a layer": lambda g: g.node("Mul", "x", "x"),
+    "node 'pow_0' (Pow): cube is no activation of a layer": lambda g: g.node("Pow", "x", g.constant(3)),
+    "node 'pow_0' (Pow) raises values to a power": lambda g: g.node("Pow", "x", g.constant(0.5)),
+    "node 'mul_5' (Mul) multiplies two values; only x·sigmoid(x) and gelu": lambda g: almost_gelu(g),
     "node 'mul_1' (Mul) multiplies two values": lambda g: g.node("Mul", "x", g.node("Tanh", "x")),
     "node 'div_0' (Div) divides by a value": lambda g: g.node("Div", g.numbers(4), "x"),
     "node 'erf_0' (Erf): erf is no activation of a layer": lambda g: g.node("Erf", "x"),

@@ -11,6 +11,16 @@ from mpc_controller.arrays import Array
 from mpc_controller.model.residual.network import NO_SKIP, Activation, Network
 from mpc_controller.model.residual.residual import SATURATION, Guard, Residual
 
+
+def _cubic(a: Array) -> Array:
+    return np.asarray(np.sqrt(2 / np.pi) * (a + 0.044715 * a**3))
+
+
+def _slope_of_gelu_tanh(a: Array) -> Array:
+    tanh = np.tanh(_cubic(a))
+    return np.asarray((1 + tanh) / 2 + a / 2 * (1 - tanh**2) * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * a**2))
+
+
 # σ(a) and σ'(a), entry by entry.
 ENTRYWISE: dict[Activation, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
     Activation.IDENTITY: (lambda a: a, np.ones_like),
@@ -19,10 +29,18 @@ ENTRYWISE: dict[Activation, tuple[Callable[[Array], Array], Callable[[Array], Ar
     Activation.SILU: (lambda a: a * expit(a), lambda a: expit(a) * (1 + a * expit(-a))),
     Activation.SIGMOID: (expit, lambda a: expit(a) * expit(-a)),
     Activation.RELU: (lambda a: np.maximum(a, 0), lambda a: (a > 0).astype(float)),
-    Activation.LEAKY_RELU: (lambda a: np.where(a < 0, 0.01 * a, a), lambda a: np.where(a < 0, 0.01, 1.0)),
-    Activation.ELU: (lambda a: np.where(a < 0, np.expm1(np.minimum(a, 0)), a), lambda a: np.exp(np.minimum(a, 0))),
     Activation.GELU: (lambda a: a * ndtr(a), lambda a: ndtr(a) + a * np.exp(-a * a / 2) / np.sqrt(2 * np.pi)),
+    Activation.GELU_TANH: (lambda a: a / 2 * (1 + np.tanh(_cubic(a))), lambda a: _slope_of_gelu_tanh(a)),
     Activation.COS: (np.cos, lambda a: -np.sin(a)),
+}
+
+# σ(a, α) and σ'(a, α).
+WITH_ALPHA: dict[Activation, tuple[Callable[[Array, float], Array], Callable[[Array, float], Array]]] = {
+    Activation.LEAKY_RELU: (lambda a, alpha: np.where(a < 0, alpha * a, a), lambda a, alpha: np.where(a < 0, alpha, 1.0)),
+    Activation.ELU: (
+        lambda a, alpha: np.where(a < 0, alpha * np.expm1(np.minimum(a, 0)), a),
+        lambda a, alpha: np.where(a < 0, alpha * np.exp(np.minimum(a, 0)), 1.0),
+    ),
 }
 
 
@@ -44,6 +62,9 @@ def network_reference(network: Network, z: Array) -> tuple[Array, Array]:
             new = scale * (a - a.mean(axis=1)[:, None])
             centered = da - da.mean(axis=1)[:, None, :]
             slope = scale[:, :, None] * (centered - new[:, :, None] * np.mean(new[:, :, None] * centered, axis=1)[:, None, :])
+        elif layer.activation in WITH_ALPHA:
+            bent, its_derivative = WITH_ALPHA[layer.activation]
+            new, slope = bent(a, layer.constant), its_derivative(a, layer.constant)[:, :, None] * da
         else:
             sigma, derivative = ENTRYWISE[layer.activation]
             new, slope = sigma(a), derivative(a)[:, :, None] * da

@@ -37,6 +37,7 @@ def everything() -> Residual:
     network = NetworkShape(
         (
             LayerShape(3, 5, Activation.SILU),
+            LayerShape(5, 5, Activation.ELU, 1, 0.3),
             LayerShape(5, 5, Activation.NORMALIZED, 1),
             LayerShape(5, 4, Activation.GAUSSIAN),
             LayerShape(4, 2, Activation.IDENTITY),
@@ -227,8 +228,8 @@ def test_weights_that_are_not_finite_are_refused(data: bytes) -> None:
 
 def test_arrays_of_wrong_shape_type_or_number_are_named(data: bytes) -> None:
     for message, arrays in {
-        "7 weights; 3 networks of this shape have 252": {"weights": np.zeros(7, np.float32)},
-        "weights is of type float64; it must be float32": {"weights": np.zeros(252)},
+        "7 weights; 3 networks of this shape have 342": {"weights": np.zeros(7, np.float32)},
+        "weights is of type float64; it must be float32": {"weights": np.zeros(342)},
         "guard.precision has shape": {"precision": np.eye(2)},
         "density_limit has shape": {"density_limit": np.ones(2)},
         "parameters has shape": {"parameters": np.ones(2)},

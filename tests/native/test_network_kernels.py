@@ -38,6 +38,17 @@ RADIAL = NetworkShape(
 )
 
 
+STEEP = NetworkShape(
+    (
+        LayerShape(5, 33, Activation.LEAKY_RELU, alpha=0.2),
+        LayerShape(33, 18, Activation.ELU, alpha=0.7),
+        LayerShape(18, 18, Activation.GELU_TANH, 2),
+        LayerShape(18, 16, Activation.LEAKY_RELU, alpha=-0.5),
+        LayerShape(16, 3, Activation.ELU, alpha=2.5),
+    )
+)
+
+
 def one_after_another(*kinds: Activation) -> ResidualShape:
     """A layer of each kind, wider and narrower than whole vectors; three outputs."""
     sizes = (5, *(33, 18, 16)[: len(kinds) - 1], 3)
@@ -50,6 +61,7 @@ A = Activation
 SHAPES = {
     "smooth": one_after_another(A.TANH, A.SOFTPLUS, A.SILU, A.IDENTITY),
     "bent": one_after_another(A.RELU, A.LEAKY_RELU, A.ELU, A.GELU),
+    "steep": ResidualShape(STEEP),
     "bounded": one_after_another(A.GAUSSIAN, A.SIGMOID, A.COS, A.NORMALIZED),
     "linear": ResidualShape(mlp_shape(5, (), 3)),
     "one number": ResidualShape(mlp_shape(1, (4,), 1)),
@@ -229,7 +241,7 @@ def test_members_that_disagree_close_the_gate() -> None:
     assert (native(shape).values(residual, z)[1] == 1).all()
 
 
-@pytest.mark.parametrize("name", ["linear", "smooth", "bent", "ensemble", "skips", "dissipative ensemble"])
+@pytest.mark.parametrize("name", ["linear", "smooth", "bent", "steep", "ensemble", "skips", "dissipative ensemble"])
 def test_outputs_keep_their_bounds_for_huge_inputs_and_weights(name: str) -> None:
     shape = SHAPES[name]
     bound = np.array([0.1, 2.0, 30.0])
@@ -242,7 +254,7 @@ def test_outputs_keep_their_bounds_for_huge_inputs_and_weights(name: str) -> Non
         assert (np.abs(r) <= (1 + SATURATION) * bound * (1 + 1e-12)).all()
 
 
-@pytest.mark.parametrize("name", ["smooth", "bent", "linear", "ensemble"])
+@pytest.mark.parametrize("name", ["smooth", "bent", "steep", "linear", "ensemble"])
 def test_zero_weights_give_exactly_nothing(name: str) -> None:
     shape = SHAPES[name]
     residual = zeroed(guarded(shape, 7))
@@ -287,3 +299,10 @@ def test_a_residual_of_another_shape_or_points_of_another_size_are_refused() -> 
         native(SMOOTH).values(random_residual(SHAPES["linear"]), np.zeros((1, 5)))
     with pytest.raises(ValueError, match=r"z has shape \(2, 4\); it must be \(K, 5\)"):
         native(SMOOTH).values(random_residual(SMOOTH), np.zeros((2, 4)))
+
+
+def test_only_activations_with_a_constant_take_one() -> None:
+    with pytest.raises(ValueError, match=r"a layer of tanh has alpha 0\.2; only leaky_relu and elu have one, a"):
+        LayerShape(2, 2, Activation.TANH, alpha=0.2)
+    with pytest.raises(ValueError, match="a layer of elu has alpha nan"):
+        LayerShape(2, 2, Activation.ELU, alpha=np.nan)

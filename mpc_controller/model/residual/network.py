@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, final
@@ -17,7 +19,8 @@ NO_SKIP = -1
 class Activation(StrEnum):
     """σ(a) of a layer's a = W y + b (+ s), entry by entry but for the last two.
 
-    gelu is a Φ(a) with the normal distribution function; elu and leaky_relu have slopes 1 and 0.01 for their constants.
+    gelu is a Φ(a) with the normal distribution function, gelu_tanh a/2 (1 + tanh(√(2/π)(a + 0.044715 a³))). Below 0 leaky_relu
+    is α a and elu α (eᵃ − 1), with the layer's α.
     gaussian: exp(−‖y − w_j‖²/2) of the layer's input y, with rows w_j of W (b is not looked at): radial basis functions, which
     make a Gaussian process of the layer behind. normalized: (a − mean)/√(var + 1e-5) over the layer's entries; scale and shift
     of a layer normalisation are in the weights of the layer behind.
@@ -32,21 +35,42 @@ class Activation(StrEnum):
     LEAKY_RELU = "leaky_relu"
     ELU = "elu"
     GELU = "gelu"
+    GELU_TANH = "gelu_tanh"
     COS = "cos"
     GAUSSIAN = "gaussian"
     NORMALIZED = "normalized"
+
+
+# α of the activations that have one, where a layer does not say.
+USUAL_ALPHA: Mapping[Activation, float] = {Activation.LEAKY_RELU: 0.01, Activation.ELU: 1.0}
 
 
 @final
 @dataclass(frozen=True)
 class LayerShape:
     """What of a layer shapes code: y_i = σ(W y_{i−1} + b + s), s = y_skip, the output of an earlier layer (0: the network's
-    input, k: of the k-th layer, counted from 1) of the same size; NO_SKIP: none."""
+    input, k: of the k-th layer, counted from 1) of the same size; NO_SKIP: none. alpha: of leaky_relu and elu; None: the usual
+    one."""
 
     inputs: int
     outputs: int
     activation: Activation
     skip: int = NO_SKIP
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.alpha is None:
+            return
+        if self.activation not in USUAL_ALPHA or not math.isfinite(self.alpha):
+            raise ValueError(
+                f"LayerShape: a layer of {self.activation} has alpha {self.alpha:g}; only {' and '.join(USUAL_ALPHA)} have "
+                "one, a finite number"
+            )
+
+    @property
+    def constant(self) -> float:
+        """α; 0 for activations without."""
+        return USUAL_ALPHA.get(self.activation, 0.0) if self.alpha is None else self.alpha
 
 
 @final

@@ -146,7 +146,7 @@ def _metadata(residual: Residual) -> str:
     try:
         return json.dumps(
             {
-                "layers": [[layer.inputs, layer.outputs, str(layer.activation), layer.skip] for layer in shape.network.layers],
+                "layers": [_layer(layer) for layer in shape.network.layers],
                 "members": shape.members,
                 "conjugate": list(shape.conjugate),
                 **{name: getattr(residual, name) for name in _TEXTS},
@@ -160,6 +160,12 @@ def _metadata(residual: Residual) -> str:
         )
     except (TypeError, ValueError) as error:
         raise ResidualError(f"a residual of {residual.robot} cannot be saved: metrics or provenance: {error}") from None
+
+
+def _layer(layer: LayerShape) -> list[Any]:
+    """As JSON; an alpha stands last where there is one."""
+    plain = [layer.inputs, layer.outputs, str(layer.activation), layer.skip]
+    return plain if layer.alpha is None else [*plain, layer.alpha]
 
 
 def _weights(residual: Residual) -> Array32:
@@ -216,7 +222,10 @@ def _residual(arrays: Mapping[str, npt.NDArray[Any]]) -> Residual:
         if name in _SCALARS and arrays[name].shape != ():
             raise ValueError(f"{name} has shape {arrays[name].shape}; it must be one number")
     said = json.loads(arrays["metadata"].tobytes().decode("utf-8"))
-    layers = [LayerShape(_whole(i), _whole(o), Activation(a), _whole(skip)) for i, o, a, skip in said["layers"]]
+    layers = [
+        LayerShape(_whole(i), _whole(o), Activation(a), _whole(skip), *map(_real, alpha))
+        for i, o, a, skip, *alpha in said["layers"]
+    ]
     network = NetworkShape(tuple(layers))
     shape = ResidualShape(network, _whole(said["members"]), tuple(map(_whole, said["conjugate"])))
     names, values = _names(said["parameter_names"]), arrays["parameters"]
@@ -260,6 +269,12 @@ def _whole(given: Any) -> int:
     if type(given) is not int:
         raise TypeError(f"{given!r} where a whole number must be")
     return given
+
+
+def _real(given: Any) -> float:
+    if type(given) not in (int, float):
+        raise TypeError(f"{given!r} where a number must be")
+    return float(given)
 
 
 def _text(given: Any) -> str:

@@ -145,7 +145,7 @@ static void product(int rows, int depth, const float *a, int a_row, const float 
 }
 
 // y and d from a, which y holds.
-static void activate(int kind, int n, int padded, const float *input, int inputs, int input_row, int points, float *y, float *d) {
+static void activate(int kind, float alpha, int n, int padded, const float *input, int inputs, int input_row, int points, float *y, float *d) {
     if (kind == NORMALIZED) {
         for (int p = 0; p < points; p++) normalize_layer(n, padded, y + p * padded, d + p * padded);
         return;
@@ -156,7 +156,7 @@ static void activate(int kind, int n, int padded, const float *input, int inputs
             for (int i = 0; i < inputs; i++) half += 0.5f * input[p * input_row + i] * input[p * input_row + i];
             for (int i = 0; i < padded; i += FLOATS) storef(y + p * padded + i, loadf(y + p * padded + i) - half);
         }
-    apply_activation(kind, points * padded, y, d);
+    apply_activation(kind, alpha, points * padded, y, d);
 }
 
 // All layers at the points whose inputs are in layer 0.
@@ -168,7 +168,8 @@ static void network_forward(NetworkMemory *m, const float *weights, int points) 
         const Finish with_bias = {.bias = w, .adds = NET_SKIP[l - 1] >= 0};
         if (with_bias.adds) memcpy(y, layer_y(m, NET_SKIP[l - 1]), points * padded * sizeof *y);
         product(points, NET_SIZE[l - 1], layer_y(m, l - 1), before, w + padded, &with_bias, y, padded);
-        activate(NET_ACTIVATION[l - 1], NET_SIZE[l], padded, layer_y(m, l - 1), NET_SIZE[l - 1], before, points, y, layer_d(m, l));
+        activate(NET_ACTIVATION[l - 1], NET_ALPHA[l - 1], NET_SIZE[l], padded, layer_y(m, l - 1), NET_SIZE[l - 1], before, points, y,
+                 layer_d(m, l));
     }
 }
 

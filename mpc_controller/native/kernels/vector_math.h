@@ -7,7 +7,7 @@
 typedef float vecf __attribute__((vector_size(4 * FLOATS)));
 typedef int maskf __attribute__((vector_size(4 * FLOATS)));
 
-enum { IDENTITY, TANH, SOFTPLUS, SILU, SIGMOID, RELU, LEAKY_RELU, ELU, GELU, COS, GAUSSIAN, NORMALIZED };
+enum { IDENTITY, TANH, SOFTPLUS, SILU, SIGMOID, RELU, LEAKY_RELU, ELU, GELU, GELU_TANH, COS, GAUSSIAN, NORMALIZED };
 
 INLINE vecf loadf(const float *a) { return *(const vecf *)a; }
 INLINE void storef(float *a, vecf v) { *(vecf *)a = v; }
@@ -68,6 +68,14 @@ INLINE vecf turned_vec(vecf x, int quarter) {
     return choosef((q == 1) | (q == 2), -value, value);
 }
 
+// a/2 (1 + tanh(√(2/π)(a + 0.044715 a³))) = a sigmoid(2√(2/π)(…)) and its slope, which are a and 1 or nothing beyond ±10.
+INLINE vecf gelu_tanh_vec(vecf a, vecf *slope) {
+    const vecf c = choosef(a < -10.0f, splatf(-10.0f), choosef(a > 10.0f, splatf(10.0f), a)), square = c * c;
+    const vecf g = sigmoid_vec(1.59576912f * c * (1 + 0.044715f * square));
+    *slope = g + c * g * (1 - g) * 1.59576912f * (1 + 0.134145f * square);
+    return a * g;
+}
+
 #define ENTRIES(y_and_d) \
     for (int i = 0; i < n; i += FLOATS) { \
         const vecf a = loadf(y + i); \
@@ -77,22 +85,23 @@ INLINE vecf turned_vec(vecf x, int quarter) {
     } \
     break;
 
-// y holds a, n entries in whole vectors.
-static void apply_activation(int kind, int n, float *y, float *d) {
+// y holds a, n entries in whole vectors; alpha of leaky_relu and elu.
+static void apply_activation(int kind, float alpha, int n, float *y, float *d) {
     switch (kind) {
         case TANH: ENTRIES(s = tanh_vec(a); t = 1 - s * s)
         case SOFTPLUS: ENTRIES(s = softplus_vec(a); t = sigmoid_vec(a))
         case SILU: ENTRIES(const vecf g = sigmoid_vec(a); s = a * g; t = g + s * (1 - g))
         case SIGMOID: ENTRIES(s = sigmoid_vec(a); t = s * (1 - s))
         case RELU: ENTRIES(s = choosef(a <= 0.0f, splatf(0), a); t = choosef(a <= 0.0f, splatf(0), splatf(1)))
-        case LEAKY_RELU: ENTRIES(t = choosef(a < 0.0f, splatf(0.01f), splatf(1)); s = a * t)
-        case ELU: ENTRIES(const vecf e = expm1_vec(a); s = choosef(a < 0.0f, e, a); t = choosef(a < 0.0f, e + 1, splatf(1)))
+        case LEAKY_RELU: ENTRIES(t = choosef(a < 0.0f, splatf(alpha), splatf(1)); s = a * t)
+        case ELU: ENTRIES(const vecf e = expm1_vec(a); s = choosef(a < 0.0f, alpha * e, a); t = choosef(a < 0.0f, alpha * (e + 1), splatf(1)))
         case GELU:
             for (int i = 0; i < n; i++) {
                 const float a = y[i], phi = 0.5f * erfcf(-a * 0.70710678f);
                 y[i] = a * phi, d[i] = phi + a * 0.39894228f * expf(-0.5f * a * a);
             }
             break;
+        case GELU_TANH: ENTRIES(s = gelu_tanh_vec(a, &t))
         case COS: ENTRIES(s = turned_vec(a, 0); t = turned_vec(a, 1))
         case GAUSSIAN: ENTRIES(s = exp_vec(a); t = s)
         default: ENTRIES(s = a; t = splatf(1))
