@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from mpc_controller.learning.guard import bound_of, disagreement_of, range_of
 from mpc_controller.learning.learn import LearnedResidual
 from mpc_controller.learning.onnx_import import import_onnx
 from mpc_controller.learning.options import LearningError
+from mpc_controller.learning.provenance import provenance_of
 from mpc_controller.learning.validation import validated
 from mpc_controller.model.dynamics import equations_hash
 from mpc_controller.model.residual.network import NO_SKIP, Activation, LayerShape, Network, NetworkShape
@@ -51,15 +53,14 @@ def learn_imported(
     z = np.concatenate([data.features(track, track.starts(1)) for track in tracks])
     residual = _guarded(network, z, structure, port.feature_names, port.output_names, model_hash, report)
     judged = validated(data, residual, judges, tracks, report)
-    provenance = {
-        "network": path.name,
-        "model": structure.name,
-        "logs": [track.log.name for track in tracks],
-        "validation_logs": [track.log.name for track in judges],
-    }
+    provenance = provenance_of(structure, data.delay_s, tracks, judges, _network_file(path))
     metrics = {"rows": [row.as_json() for row in judged.rows], "reason": judged.reason}
     residual = replace(residual, accepted=judged.accepted, metrics=metrics, provenance=provenance)
-    return LearnedResidual(residual, judged.rows, judged.reason, {}, (), False)
+    return LearnedResidual(residual, judged.rows, judged.reason, {}, (), False, judged.traces, port)
+
+
+def _network_file(path: Path) -> dict[str, str]:
+    return {"network": f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"}
 
 
 def _guarded(

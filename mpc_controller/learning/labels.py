@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -21,7 +21,8 @@ _SHORTEST_SHARE = 4  # blocks are at most a fourth of the horizon
 class Labels:
     """One a block of samples: features z (n, nz), means over the block; outputs r (n, nr); the track that they come from (n,).
 
-    std (nr,): of the labels' noise; noise_share (nr,): of their variance. block: samples of a label.
+    std (nr,): of the labels' noise; noise_share (nr,): of their variance. block: samples of a label. times (n,): means over
+    the block [s].
     """
 
     z: Array
@@ -30,6 +31,7 @@ class Labels:
     std: Array
     noise_share: Array
     block: int
+    times: Array = field(default_factory=lambda: np.zeros(0))
 
 
 def labels_of(data: DataSet, tracks: Sequence[Track]) -> Labels:
@@ -41,6 +43,22 @@ def labels_of(data: DataSet, tracks: Sequence[Track]) -> Labels:
     2 Γ⁺ Σ Γ⁺ᵀ of it; n doubles until noise is a quarter of the labels' variance in every output, or n a fourth of the horizon.
     Raises LearningError if all outputs are noise then.
     """
+    labels = longest_clear(data, tracks)
+    if len(labels.r) == 0:
+        raise LearningError(f"{data.structure.name}: no two samples in a piece; give longer logs")
+    if (labels.noise_share > _HOPELESS).all():
+        worst = ", ".join(
+            f"{name} {share:.0%}" for name, share in zip(data.step.port.output_names, labels.noise_share, strict=True)
+        )
+        raise LearningError(
+            f"{data.structure.name}: what the physics leaves over is noise ({worst} of its variance, over {labels.block} "
+            "samples); give logs with more motion, or sensors with less noise"
+        )
+    return labels
+
+
+def longest_clear(data: DataSet, tracks: Sequence[Track]) -> Labels:
+    """The same, whatever they are worth."""
     parts = [_defects(data, track) for track in tracks]
     noise = np.asarray(sensor_noise(data, tracks)[data.known])
     longest = max(1, min(data.steps_of(track) for track in tracks) // _SHORTEST_SHARE)
@@ -51,16 +69,6 @@ def labels_of(data: DataSet, tracks: Sequence[Track]) -> Labels:
         if len(longer.r) < 4 * (data.step.nz + 1):
             break
         labels = longer
-    if len(labels.r) == 0:
-        raise LearningError(f"{data.structure.name}: no two samples in a piece; give longer logs")
-    if (labels.noise_share > _HOPELESS).all():
-        worst = ", ".join(
-            f"{name} {share:.0%}" for name, share in zip(data.step.port.output_names, labels.noise_share, strict=True)
-        )
-        raise LearningError(
-            f"{data.structure.name}: what the physics leaves over is noise ({worst} of its variance, over {block} samples); "
-            "give logs with more motion, or sensors with less noise"
-        )
     return labels
 
 
@@ -80,11 +88,11 @@ def sensor_noise(data: DataSet, tracks: Sequence[Track]) -> Array:
     return np.asarray(np.maximum(np.where(robust > 0, robust, plain), 1e-12))
 
 
-_Defects = tuple[Array, Array, Array, list[tuple[int, int]]]
+_Defects = tuple[Array, Array, Array, Array, list[tuple[int, int]]]
 
 
 def _defects(data: DataSet, track: Track) -> _Defects:
-    """z (K, nz), defects (K, known), Γ (K, known, nr) of all samples, and the pieces."""
+    """times (K,), z (K, nz), defects (K, known), Γ (K, known, nr) of all samples, and the pieces."""
     step, samples = data.step, track.starts(1)
     count = len(track.log.times)
     z, defect = np.zeros((count, step.nz)), np.zeros((count, len(data.known)))
@@ -94,12 +102,12 @@ def _defects(data: DataSet, track: Track) -> _Defects:
         z[samples] = data.features(track, samples)
         defect[samples] = off[:, data.known]
         gamma[samples] = by_r.reshape(-1, step.nr, step.ndx).transpose(0, 2, 1)[:, data.known]
-    return z, defect, gamma, [(a, b - 1) for a, b in track.log.pieces]
+    return track.log.times, z, defect, gamma, [(a, b - 1) for a, b in track.log.pieces]
 
 
 def _blocks(parts: Sequence[_Defects], noise: Array, block: int) -> Labels:
-    z_all, r_all, where, spread = [], [], [], []
-    for number, (z, defect, gamma, pieces) in enumerate(parts):
+    z_all, r_all, when, where, spread = [], [], [], [], []
+    for number, (times, z, defect, gamma, pieces) in enumerate(parts):
         for a, b in pieces:
             n = (b - a) // block
             if n == 0:
@@ -112,17 +120,20 @@ def _blocks(parts: Sequence[_Defects], noise: Array, block: int) -> Labels:
             inverse = np.linalg.inv(normal + (1e-9 * trace + 1e-300)[:, None, None] * np.eye(normal.shape[1]))
             z_all.append(z[cut].reshape(n, block, -1).mean(axis=1))
             r_all.append(np.einsum("krs,ks->kr", inverse, right))
+            when.append(times[cut].reshape(n, block).mean(axis=1))
             where.append(np.full(n, number))
             # 2 A⁻¹ Γ̄ᵀ Σ⁻¹ Γ̄ A⁻¹ with A = block Γ̄ᵀ Σ⁻¹ Γ̄
             spread.append(2 / block * np.einsum("krr->kr", inverse))
     if not r_all:
-        empty = np.zeros(parts[0][2].shape[2])
-        return Labels(np.zeros((0, parts[0][0].shape[1])), np.zeros((0, len(empty))), np.zeros(0, int), empty, empty, block)
+        empty = np.zeros(parts[0][3].shape[2])
+        return Labels(np.zeros((0, parts[0][1].shape[1])), np.zeros((0, len(empty))), np.zeros(0, int), empty, empty, block)
     z, r, tracks = np.concatenate(z_all), np.concatenate(r_all), np.concatenate(where)
     finite = np.isfinite(r).all(axis=1) & np.isfinite(z).all(axis=1)
     std = np.sqrt(np.median(np.concatenate(spread), axis=0))
     variance = np.maximum(_robust_variance(r[finite]), 1e-300)
-    return Labels(z[finite], r[finite], tracks[finite], std, np.minimum(std**2 / variance, 1.0), block)
+    return Labels(
+        z[finite], r[finite], tracks[finite], std, np.minimum(std**2 / variance, 1.0), block, np.concatenate(when)[finite]
+    )
 
 
 def _robust_variance(r: Array) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -10,12 +9,15 @@ from typing import Any, final
 from mpc_controller.arrays import Array
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import ModelStructure
-from mpc_controller.learning.data_set import DataSet, Track, divided
+from mpc_controller.learning.data_set import DataSet, divided
 from mpc_controller.learning.extra import double_precision, require
 from mpc_controller.learning.labels import Labels, labels_of
 from mpc_controller.learning.options import LearnOptions
+from mpc_controller.learning.provenance import provenance_of
+from mpc_controller.learning.trace import Trace
 from mpc_controller.learning.validation import Row, validated
 from mpc_controller.model.dynamics import equations_hash
+from mpc_controller.model.residual.port import ResidualPort
 from mpc_controller.model.residual.residual import Residual
 
 
@@ -24,7 +26,7 @@ from mpc_controller.model.residual.residual import Residual
 class LearnedResidual:
     """residual, with `accepted`; rows of the table, learned logs first; reason: why it was not accepted, in words. curves:
     losses by epoch, `training` and every `left out ...`, relative to physics alone. notes: sentences for people. interrupted:
-    whether training was stopped by hand."""
+    whether training was stopped by hand. traces: of the held-out logs. port: names and units of what it sees and gives."""
 
     residual: Residual
     rows: tuple[Row, ...]
@@ -32,6 +34,8 @@ class LearnedResidual:
     curves: Mapping[str, tuple[float, ...]]
     notes: tuple[str, ...]
     interrupted: bool
+    traces: tuple[Trace, ...] = ()
+    port: ResidualPort | None = None
 
 
 def learn(
@@ -75,10 +79,14 @@ def learn(
         residual,
         accepted=judged.accepted,
         metrics=_metrics(judged.rows, judged.reason, labels, outcome.factors, residual.output_names),
-        provenance=_provenance(structure, data, tracks, judges, options, outcome.interrupted),
+        provenance=provenance_of(
+            structure, data.delay_s, tracks, judges, {"options": _chosen(options), "interrupted": outcome.interrupted}
+        ),
     )
     notes = (*_label_notes(labels, residual.output_names), *outcome.notes)
-    return LearnedResidual(residual, judged.rows, judged.reason, outcome.curves, notes, outcome.interrupted)
+    return LearnedResidual(
+        residual, judged.rows, judged.reason, outcome.curves, notes, outcome.interrupted, judged.traces, data.step.port
+    )
 
 
 def _label_notes(labels: Labels, names: Sequence[str]) -> list[str]:
@@ -96,25 +104,6 @@ def _metrics(rows: Sequence[Row], reason: str, labels: Labels, factors: Array, n
     }
 
 
-def _provenance(
-    structure: ModelStructure,
-    data: DataSet,
-    tracks: Sequence[Track],
-    judges: Sequence[Track],
-    options: LearnOptions,
-    interrupted: bool,
-) -> dict[str, Any]:
-    def files(some: Sequence[Track]) -> list[str]:
-        return [f"{t.log.path.name if t.log.path else t.log.name} sha256:{t.log.digest}" for t in some]
-
+def _chosen(options: LearnOptions) -> dict[str, Any]:
     chosen = {name: getattr(options, name) for name in options.__dataclass_fields__}
-    return {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "model": structure.name,
-        "logs": files(tracks),
-        "validation_logs": files(judges),
-        "horizon_s": structure.horizon_s,
-        "control_delay_s": data.delay_s,
-        "options": {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
-        "interrupted": interrupted,
-    }
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}

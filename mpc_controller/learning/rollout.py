@@ -15,7 +15,7 @@ from mpc_controller.learning.data_set import DataSet, Track
 Correction: TypeAlias = Callable[[Array], tuple[Array, Array]]
 
 _MOST_STEPS = 500_000  # of one log, as identification.prediction
-_OUTSIDE = 0.5  # gates below this count as out of distribution
+OUTSIDE = 0.5  # gates below this count as out of distribution
 
 
 @final
@@ -50,7 +50,7 @@ def horizon_error(data: DataSet, track: Track, correct: Correction, *, most: int
     for h in range(steps):
         k = starts + h
         r, gates = correct(z)
-        outside += float(np.mean(gates < _OUTSIDE)) / steps
+        outside += float(np.mean(gates < OUTSIDE)) / steps
         x, z, off = step.split(step.advance(x, r, track.rows[k], data.parameters)[0])
         for column, signal in enumerate(signals):
             seen = track.seen[k, column] > 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, final
 
 import numpy as np
 
+from mpc_controller.arrays import Array
 from mpc_controller.identification.log import Log
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.learning.data_set import DataSet, Track
 from mpc_controller.learning.options import LearningError
 from mpc_controller.learning.rollout import horizon_error, no_correction
+from mpc_controller.learning.trace import Trace, trace_of
 from mpc_controller.model.residual.residual import Residual
 from mpc_controller.native.native_residual import NativeResidual
 from mpc_controller.native.residual_code import pack
@@ -22,10 +24,21 @@ TOLERANCE = 1e-3
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class HorizonCurve:
+    """Mean errors after `ahead` (H,) [s], with physics alone and with the residual, both (H, signals)."""
+
+    ahead: Array
+    physics: Array
+    fused: Array
+
+
+@final
 @dataclass(frozen=True)
 class Row:
     """Errors of one log: cumulated over the horizon, a number a signal, with physics alone and with the residual; the share of
-    samples, measured and predicted, that lie outside what was trained (gate below a half). role: "learned" or "held out"."""
+    samples, measured and predicted, that lie outside what was trained (gate below a half). role: "learned" or "held out".
+    curve: what was cumulated, for pictures."""
 
     log: str
     role: str
@@ -34,6 +47,7 @@ class Row:
     physics: tuple[float, ...]
     fused: tuple[float, ...]
     outside: float
+    curve: HorizonCurve | None = field(default=None, compare=False, repr=False)
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -46,18 +60,20 @@ class Row:
         return float(np.mean(self.ratios))
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "ratios": self.ratios, "ratio": self.ratio}
+        numbers = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "curve"}
+        return {**numbers, "ratios": self.ratios, "ratio": self.ratio}
 
 
 @final
 @dataclass(frozen=True)
 class Validation:
     """accepted: over all held-out logs together no signal's error is above that of physics alone, the mean of all signals is
-    below it, and no single log's mean is above. reason: why not, in words."""
+    below it, and no single log's mean is above. reason: why not, in words. traces: of the held-out logs."""
 
     rows: tuple[Row, ...]
     accepted: bool
     reason: str
+    traces: tuple[Trace, ...] = ()
 
 
 def validate(
@@ -105,10 +121,12 @@ def validated(
                     tuple(physics.cumulated.tolist()),
                     tuple(cumulated.tolist()),
                     fused.outside,
+                    HorizonCurve(track.log.period_s * np.arange(1.0, len(physics.error) + 1), physics.error, fused.error),
                 )
             )
     reason = _objection([row for row in rows if row.role == "held out"])
-    return Validation(tuple(rows), not reason, reason)
+    traces = tuple(trace_of(data, native, residual, track) for track in held_out)
+    return Validation(tuple(rows), not reason, reason, traces)
 
 
 def _objection(rows: Sequence[Row]) -> str:
