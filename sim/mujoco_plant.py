@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 
 from mpc_controller.arrays import Array
+from mpc_controller.node.plant import Plant
 from mpc_controller.robot import Robot
 from sim.mjcf import MjcfState, load_mjcf
 from sim.perturbation import hidden_effects, law_parameters, scale_model
@@ -16,7 +17,7 @@ from sim.truth import SimTruth
 
 
 @final
-class MujocoPlant:
+class MujocoPlant(Plant):
     """Simulates one robot; one `apply` advances it by one period of the plant.
 
     The same robot, initial state (nx,), truth, seed and commands give the same numbers to the last bit. A simulation that

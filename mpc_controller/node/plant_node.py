@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import final
 
 import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.bus.link import Link
-from mpc_controller.bus.messages import EStop, EventKind, Message, Mode, Observation, Plan, Truth
+from mpc_controller.bus.messages import EStop, Event, EventKind, Message, Mode, Observation, Plan, Truth
 from mpc_controller.control.hold import Hold
 from mpc_controller.control.ladder import AcceptedPlan, Ladder, ModeChange
 from mpc_controller.control.measurement import MeasurementCheck, as_vector
@@ -22,29 +22,16 @@ from mpc_controller.control.tracker import Tracker
 from mpc_controller.node.clock import Clock
 from mpc_controller.node.error import NodeError
 from mpc_controller.node.event_log import EventLog
+from mpc_controller.node.plant import Plant
 from mpc_controller.node.plant_statistics import PlantStatistics, PlantSummary
 from mpc_controller.node.realtime import collect_young, real_time
 from mpc_controller.robot import Robot
 
 _ASK_AGAIN_S = 0.2
 _COLLECT_EVERY = 512  # ticks
+_HEALTH_NS = 1_000_000_000
 # After a change of mode the command slides to its new source; longer than from limit to limit on any robot (20 ms at most).
 _SLIDE_NS = 200_000_000
-
-
-class Plant(Protocol):
-    """A simulator or a real robot's driver. `failure` says in one line why it broke down ('' while it is sound)."""
-
-    failure: str
-
-    def read(self) -> tuple[Array, Array | None]:
-        """The measured states, in the order of Robot.measured, and a simulator's true state (nx,)."""
-
-    def apply(self, u: Array) -> None:
-        """Hold the command u (nu,) from now on; a simulator advances by one period."""
-
-    def close(self) -> None:
-        """Leave the robot safe and free what was opened."""
 
 
 @final
@@ -76,10 +63,19 @@ def run_plant(
             reading, truth = plant.read()
             node.publish(now_ns, reading, truth)
             node.take_in(now_ns)
-            plant.apply(node.command(now_ns))
+            command = node.command(now_ns)
+            if not _keeps_still(plant, node.mode):
+                plant.apply(command)
+            if node.is_health_due(now_ns):
+                node.tell_health(plant.health())
             if plant.failure:
                 raise NodeError(plant.failure)
     return node.summary()
+
+
+def _keeps_still(plant: Plant, mode: Mode) -> bool:
+    """Whether the robot holds or stops by its own means, as the mode asks."""
+    return (mode is Mode.HOLD and plant.hold()) or (mode is Mode.E_STOP and plant.stop())
 
 
 @final
@@ -103,6 +99,7 @@ class _PlantNode:
         self._sequence = 0
         self._start_ns, self._now_ns, self._slide_until_ns = -1, 0, 0
         self._started_wall_ns = 0
+        self._health_ns = -_HEALTH_NS
         self._statistics = PlantStatistics(self._ladder.acceptance.rejected)
         self.events = EventLog("plant")
 
@@ -161,6 +158,22 @@ class _PlantNode:
         self._command = command
         self._finish_tick()
         return command
+
+    @property
+    def mode(self) -> Mode:
+        """Of this tick."""
+        return self._ladder.mode
+
+    def is_health_due(self, now_ns: int) -> bool:
+        """Once a second."""
+        return now_ns - self._health_ns >= _HEALTH_NS
+
+    def tell_health(self, health: Mapping[str, float]) -> None:
+        """What the robot reports of itself, as an event where there is any."""
+        self._health_ns = self._now_ns
+        if health:
+            details = {name: repr(float(value)) for name, value in health.items()}
+            self._link.send(Event(EventKind.INFO, self._now_ns, "plant", "health of the robot", details=details))
 
     def close(self) -> None:
         """Say the last words."""

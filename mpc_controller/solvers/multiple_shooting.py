@@ -39,8 +39,9 @@ class MultipleShooting(Solver):
 
     `hessian` "exact" takes second derivatives of dynamics, constraints and residuals into the programmes where Gauss-Newton
     steps converge slowly and the programme stays convex: quadratic convergence also where residuals or multipliers are large,
-    at a longer build; that of a learned residual is left out. By default real-time iterations are "gauss-newton", and solves to convergence "exact" but for dynamics
-    that know their second derivatives, such as rigid bodies: for seven joints these build for longer than all the rest.
+    at a longer build; those of a learned residual are left out. By default real-time iterations are "gauss-newton", and solves
+    to convergence "exact" but for dynamics that know their second derivatives, such as rigid bodies: for seven joints these
+    build for longer than all the rest.
 
     With a `scheme` an interval is that collocation's instead of `problem.integrator`'s step, its inner states iterates of their
     own; see Collocation. Its programmes are Gauss-Newton ones.

@@ -15,7 +15,8 @@ from mpc_controller.node.adaptation import Adaptation
 from mpc_controller.node.clock import SimulationClock
 from mpc_controller.node.controller import Controller
 from mpc_controller.node.controller_node import ControllerOptions, control_job
-from mpc_controller.node.plant_node import Plant, PlantOptions, run_plant
+from mpc_controller.node.plant import Plant
+from mpc_controller.node.plant_node import PlantOptions, run_plant
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers.solver import Solver
 
@@ -84,7 +85,7 @@ def learning_loop(
     return link
 
 
-class ModelPlant:
+class ModelPlant(Plant):
     """The robot's own model with other parameters, sensor noise, and commands that act some ticks late.
 
     `changes` gives further values by the tick from which they hold.

@@ -15,6 +15,7 @@ from mpc_controller.bus.messages import Message, Observation
 from mpc_controller.node.clock import SimulationClock
 from mpc_controller.node.controller import ControlJob, Controller
 from mpc_controller.node.controller_node import ControllerOptions, ControllerSummary, control_job, run_controller
+from mpc_controller.node.plant import Plant
 from mpc_controller.node.plant_node import PlantOptions, PlantSummary, run_plant
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers.solver import Solver
@@ -23,7 +24,7 @@ from tests.control.machines import MS, SledSolver, sled, task, transition
 TICK_NS = 2 * MS
 
 
-class SledPlant:
+class SledPlant(Plant):
     """The sled itself, 10 % heavier than its model, pushed by `push` m/s², measured with `noise` m."""
 
     def __init__(self, position: float = 0.5, push: float = 0.8, noise: float = 1e-4, seed: int = 0) -> None:

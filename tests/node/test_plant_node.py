@@ -14,6 +14,7 @@ from mpc_controller.bus.messages import EStop, Event, EventKind, Mode, Observati
 from mpc_controller.node.clock import SimulationClock
 from mpc_controller.node.controller import Controller
 from mpc_controller.node.error import NodeError
+from mpc_controller.node.plant import Plant
 from mpc_controller.node.plant_node import PlantOptions, run_plant
 from robots import load_robot
 from sim.mujoco_plant import MujocoPlant
@@ -163,9 +164,12 @@ def test_a_car_whose_sensors_die_brakes_a_moment_longer_and_then_stops_for_good(
     state[3] = 1.6  # m/s forward: the brake needs 0.8 s
     plant, speeds = MujocoPlant(robot, state, SimTruth(), 0, 0.002), []
 
-    class Dying:
-        failure = ""
-        apply, close = plant.apply, plant.close
+    class Dying(Plant):
+        def apply(self, u: np.ndarray) -> None:
+            plant.apply(u)
+
+        def close(self) -> None:
+            plant.close()
 
         def read(self) -> tuple[np.ndarray, np.ndarray]:
             measured, truth = plant.read()
