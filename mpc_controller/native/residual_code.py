@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -25,6 +26,11 @@ class PackedResidual:
 
     numbers: Array
     weights: Array32
+
+    @cached_property
+    def addresses(self) -> tuple[int, int]:
+        """Of both, in memory."""
+        return self.numbers.ctypes.data, self.weights.ctypes.data
 
 
 def residual_header(shape: ResidualShape, batch: int) -> str:
