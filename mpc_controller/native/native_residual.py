@@ -108,5 +108,6 @@ class _Points:
 
     @staticmethod
     def of(shape: ResidualShape, count: int) -> _Points:
-        z, r, gates, jacobian = map(np.empty, ((count, shape.nz), (count, shape.nr), count, (count, shape.nr, shape.nz)))
+        z, r = np.empty((count, shape.nz)), np.empty((count, shape.nr))
+        gates, jacobian = np.empty(count), np.empty((count, shape.nr, shape.nz))
         return _Points(z, r, gates, jacobian, z.ctypes.data, r.ctypes.data, gates.ctypes.data, jacobian.ctypes.data)
