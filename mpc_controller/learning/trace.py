@@ -14,6 +14,8 @@ from mpc_controller.learning.rollout import OUTSIDE
 from mpc_controller.model.residual.residual import Residual
 from mpc_controller.native.native_residual import NativeResidual
 
+_GLITCHES = 0.01  # share of the labels
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -41,9 +43,20 @@ class Trace:
 
     @property
     def explained(self) -> Array:
-        """(nr,): 1 − Σ(wanted − given)²/Σ wanted²; 1 for all of it, below 0 where nothing would have been better."""
-        left = ((self.wanted - self.given) ** 2).sum(axis=0)
-        return np.asarray(1 - left / np.maximum((self.wanted**2).sum(axis=0), 1e-300))
+        """(nr,) as `explained_share`."""
+        return explained_share(self.wanted, self.given)
+
+
+def explained_share(wanted: Array, given: Array) -> Array:
+    """(nr,): 1 − Σ(wanted − given)²/Σ wanted² of (n, nr) each; 1 for all of it, below 0 where nothing would have been better.
+
+    Without the hundredth part of each output's labels that is farthest from their median: glitches of sensors, which nothing
+    should explain.
+    """
+    apart = np.abs(wanted - np.median(wanted, axis=0))
+    kept = apart <= np.quantile(apart, 1 - _GLITCHES, axis=0)
+    left = (kept * (wanted - given) ** 2).sum(axis=0)
+    return np.asarray(1 - left / np.maximum((kept * wanted**2).sum(axis=0), 1e-300))
 
 
 def trace_of(data: DataSet, native: NativeResidual, residual: Residual, track: Track) -> Trace:
