@@ -1,0 +1,117 @@
+"""Modes over time: plans that come, stop, fail and return; stops of operators; sensors that fall silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mpc_controller.bus.codec import decode
+from mpc_controller.bus.messages import EStop, Plan
+from mpc_controller.control.ladder import Ladder
+from mpc_controller.robot import Robot
+from tests.bus.vectors.machines import MS, described, frame, plan, sled
+
+_TICK = 2 * MS
+Said = list[Plan | EStop]
+
+
+def cases() -> list[dict[str, Any]]:
+    fast = sled(plant_rate_hz=1000.0, control_rate_hz=500.0)  # three periods are 6 ms: the hold time is 20 ms
+    return [
+        _case("plans stop and return", sled(), _stop_and_return(sled())),
+        _case("plans stop, at 500 Hz", fast, _stop_and_return(fast)),
+        _case("stops and clears", sled(), _stops(sled())),
+        _case("sensors fall silent", sled(), _silence(sled())),
+        *(_case(f"anything, seed {seed}", sled(), _anything(sled(), seed)) for seed in range(3)),
+    ]
+
+
+def _stop_and_return(robot: Robot) -> Iterator[tuple[Said, bool]]:
+    """Plans every 10 ms that start 2 ms after they come; one is left out, then six, and in the end they stop."""
+    for tick in range(110):
+        is_due = tick % 5 == 0 and tick != 20 and not 30 <= tick < 60 and tick < 75
+        yield [_answer(robot, tick, delay=2, lead=6 * MS)] if is_due else [], True
+
+
+def _stops(robot: Robot) -> Iterator[tuple[Said, bool]]:
+    words: dict[int, Said] = {
+        20: [EStop(5)],
+        25: [EStop(4, clear=True)],
+        26: [EStop(5, clear=True)],
+        27: [EStop(6, clear=True)],
+        45: [EStop(0)],
+        50: [EStop(7, clear=True), EStop(7)],
+        55: [EStop(8, clear=True)],
+    }
+    for tick in range(90):
+        plans: Said = [_answer(robot, tick, delay=1, lead=0)] if tick % 5 == 0 and tick else []
+        yield [*plans, *words.get(tick, [])], True
+
+
+def _silence(robot: Robot) -> Iterator[tuple[Said, bool]]:
+    clears: dict[int, Said] = {75: [EStop(1, clear=True)], 90: [EStop(2, clear=True)]}
+    for tick in range(120):
+        plans: Said = [_answer(robot, tick, delay=1, lead=0)] if tick % 5 == 0 and tick else []
+        yield [*plans, *clears.get(tick, [])], not 20 <= tick < 80
+
+
+def _anything(robot: Robot, seed: int) -> Iterator[tuple[Said, bool]]:
+    """Two controllers, late and early plans, failed solves, short validity, stops, and sensors with pauses."""
+    random = np.random.default_rng(seed)
+    silent_until = 0
+    for tick in range(150):
+        said: Said = []
+        if tick and random.random() < 0.35:
+            said.append(_random_answer(robot, tick, random))
+        if random.random() < 0.03:
+            said.append(EStop(int(random.integers(0, 2 + tick // 8)), bool(random.random() < 0.7)))
+        if random.random() < 0.01:
+            silent_until = tick + int(random.integers(10, 70))
+        yield said, tick >= silent_until
+
+
+def _random_answer(robot: Robot, tick: int, random: np.random.Generator) -> Plan:
+    delay = int(random.integers(0, min(tick, 12)))
+    answer = _answer(robot, tick, delay, int(random.integers(0, 20)) * MS)
+    end = answer.start_ns + int(random.integers(0, 51)) * MS
+    epoch = int(random.choice([1, 2, 3])) + tick // 60
+    return replace(answer, epoch=epoch, valid_until_ns=end, status=int(random.choice([0, 0, 0, 1, 3])))
+
+
+def _answer(robot: Robot, tick: int, delay: int, lead: int) -> Plan:
+    """To the observation `delay` ticks before, starting `lead` ns after that."""
+    period = round(1e9 / robot.plant_rate_hz)
+    answered = max(tick - delay, 0)
+    sequences = {"sequence": tick + 1, "answers_sequence": answered + 1}
+    return plan(robot, np.random.default_rng(tick), answered * period + lead, **sequences)
+
+
+def _case(name: str, robot: Robot, script: Iterator[tuple[Said, bool]]) -> dict[str, Any]:
+    period_ns, tick_ns = round(1e9 / robot.control_rate_hz), round(1e9 / robot.plant_rate_hz)
+    ladder = Ladder(robot, period_ns)
+    steps = []
+    for tick, (said, is_sound) in enumerate(script):
+        now_ns = tick * tick_ns
+        ladder.acceptance.observed(tick + 1, now_ns)
+        if is_sound:
+            ladder.measured(now_ns)
+        frames = [frame(message) for message in said]
+        refused = []
+        for written in frames:
+            message = decode(bytes.fromhex(written))
+            if isinstance(message, Plan):
+                reason = ladder.offer(message, now_ns)
+                refused.append("" if reason is None else reason.value)
+            elif isinstance(message, EStop):
+                ladder.e_stop(message)
+        change = ladder.step(now_ns)
+        followed = [] if ladder.plan is None else [ladder.plan.epoch, ladder.plan.sequence, ladder.plan.observed_ns]
+        outcome = {"refused": refused, "mode": ladder.mode.name, "why": "" if change is None else change.reason}
+        steps.append(
+            {"now_ns": now_ns, "is_sound": is_sound, "frames": frames, **outcome}
+            | {"followed": followed, "latency_ns": ladder.latency_ns, "epoch": ladder.acceptance.epoch}
+        )
+    return {"name": name, "robot": described(robot), "steps": steps}

@@ -1,0 +1,180 @@
+"""The whole plant, tick by tick: what its sensors gave and what came, then the command and all that it said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import numpy as np
+
+from mpc_controller.arrays import Array
+from mpc_controller.bus.codec import decode
+from mpc_controller.bus.frame_link import Budget, PlantEnd
+from mpc_controller.bus.messages import EStop, Event, Message, Observation, ParameterUpdate, Plan, Truth
+from mpc_controller.node.clock import Clock
+from mpc_controller.node.plant import Plant
+from mpc_controller.node.plant_node import PlantOptions, run_plant
+from mpc_controller.robot import Robot
+from tests.bus.vectors.machines import MS, described, frame, linear_hold, plan, rounded, sled, top, unit_quaternions
+
+_TICK = 2 * MS
+
+
+@final
+@dataclass(frozen=True)
+class Tick:
+    """What a plant is given; a reading of another size is none."""
+
+    reading: Array
+    words: list[Message | bytes] = field(default_factory=list)
+    truth: Array | None = None
+
+
+Script = Callable[[Robot, np.random.Generator], list[Tick]]
+
+
+def cases() -> list[dict[str, Any]]:
+    sled_gain = np.array([[-20.0, -5.0]])
+    top_gain = -np.hstack([0.5 * np.eye(3), 0.2 * np.eye(3)])
+    return [
+        _case("a flight with everything", sled(), sled_gain, _everything),
+        _case("neutral until a plan was followed", sled(passive_without_plan=True, neutral=np.array([1.5])), sled_gain, _short),
+        _case("attitudes", top(), top_gain, _attitudes),
+    ]
+
+
+def _everything(robot: Robot, random: np.random.Generator) -> list[Tick]:
+    """Plans from tick 10 on, but for two pauses; then odd plans, stops, broken sensors, a jump of the plan."""
+    ticks = []
+    for k in range(420):
+        words: list[Message | bytes] = []
+        if k % 5 == 0 and k >= 10 and k not in (60, *range(80, 110)):
+            words.append(_answer(robot, random, k, delay=int(random.integers(0, 3)), lead=int(random.integers(0, 4)) * 2 * MS))
+        ticks.append(Tick(rounded(random.standard_normal(1)), words, rounded(random.standard_normal(2)) if k < 20 else None))
+    odd: dict[int, list[Message | bytes]] = {
+        33: [replace(_answer(robot, random, 33), status=4), _answer(robot, random, 33)],
+        47: [_answer(robot, random, 47, epoch=2), b"MPC", b"garbage", ParameterUpdate(1, {"mass": 2.0})],
+        48: [_answer(robot, random, k, sequence=420 + k) for k in range(43, 49)],  # only the newest four are read
+        140: [EStop(1), _answer(robot, random, 140)],
+        148: [EStop(1, clear=True)],
+        152: [EStop(2, clear=True)],
+        330: [EStop(3, clear=True)],
+    }
+    for k, words in odd.items():
+        ticks[k] = replace(ticks[k], words=[*ticks[k].words, *words])
+    broken = [np.array([np.nan]), np.array([np.inf]), np.zeros(0), np.zeros(2)]
+    for k in (*range(52, 56), *range(250, 320)):
+        ticks[k] = replace(ticks[k], reading=broken[k % 4])
+    return ticks
+
+
+def _short(robot: Robot, random: np.random.Generator) -> list[Tick]:
+    ticks = []
+    for k in range(60):
+        words: list[Message | bytes] = [_answer(robot, random, k)] if 10 <= k < 25 and k % 5 == 0 else []
+        words += [EStop(1)] if k == 45 else [EStop(2, clear=True)] if k == 50 else []
+        ticks.append(Tick(rounded(0.1 * random.standard_normal(1)), words))
+    return ticks
+
+
+def _attitudes(robot: Robot, random: np.random.Generator) -> list[Tick]:
+    ticks = []
+    for k in range(80):
+        words: list[Message | bytes] = [_answer(robot, random, k, delay=1)] if 5 <= k < 50 and k % 5 == 0 else []
+        length = 1.2 if k in (20, 21) else 1.0
+        ticks.append(Tick(length * unit_quaternions(random, 1)[0], words))
+    return ticks
+
+
+def _answer(robot: Robot, random: np.random.Generator, tick: int, delay: int = 0, lead: int = 0, **changes: Any) -> Plan:
+    """To the observation `delay` ticks before; sequences rise by ten a tick, epochs every hundred ticks."""
+    answered = tick - delay
+    fields = {"epoch": 1 + tick // 100, "sequence": 10 * (tick + 1), "answers_sequence": answered + 1}
+    return plan(robot, random, answered * _TICK + lead, **(fields | changes))
+
+
+@final
+class _ScriptedLink(PlantEnd):
+    """Gives the frames of this tick, and keeps what is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[bytes] = []
+        self.sent: list[bytes] = []
+
+    def put(self, frame: bytes) -> None:
+        self.sent.append(frame)
+
+    def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
+        return self.given
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+@final
+class _ScriptedPlant(Clock, Plant):
+    """The plant, and its clock: both step through the script."""
+
+    def __init__(self, script: list[Tick], link: _ScriptedLink) -> None:
+        self._script, self._link = script, link
+        self._next = 0
+        self.frames: list[list[bytes]] = []
+        self.commands: list[Array] = []
+        self.said: list[list[bytes]] = []
+
+    @property
+    def is_over(self) -> bool:
+        return self._next == len(self._script)
+
+    def tick(self) -> int:
+        self.said.append([])
+        self._link.sent = self.said[-1]
+        return self._next * _TICK
+
+    def read(self) -> tuple[Array, Array | None]:
+        tick = self._script[self._next]
+        self._link.given = [word if isinstance(word, bytes) else bytes.fromhex(frame(word)) for word in tick.words]
+        self.frames.append(self._link.given)
+        return tick.reading, tick.truth
+
+    def apply(self, u: Array) -> None:
+        self.commands.append(u.copy())
+        self._next += 1
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def _case(name: str, robot: Robot, gain: Array, script: Script) -> dict[str, Any]:
+    robot = linear_hold(robot, gain)
+    robot.__dict__["model_hash"] = "0123456789ab"  # a copy has no cached properties
+    link = _ScriptedLink()
+    given = script(robot, np.random.default_rng(7))
+    plant = _ScriptedPlant(given, link)
+    run_plant(plant, robot, link, plant, PlantOptions(), lambda: plant.is_over)
+    ticks = []
+    for k, tick in enumerate(given):
+        frames = plant.frames[k]
+        entry = {"time_ns": k * _TICK, "measured": tick.reading, "frames": [f.hex() for f in frames]}
+        truth = {} if tick.truth is None else {"truth": tick.truth}
+        ticks.append(entry | truth | {"command": plant.commands[k], "sent": [_told(f, frames) for f in plant.said[k]]})
+    return {"name": name, "robot": described(robot), "hold_gain": gain, "ticks": ticks}
+
+
+def _told(sent: bytes, given: list[bytes]) -> dict[str, Any]:
+    """A message as it must be; of texts that hold numbers nothing is asked."""
+    if sent in given:
+        return {"repeats": given.index(sent)}
+    message = decode(sent)
+    if isinstance(message, Observation):
+        row = {name: value for name, value in vars(message).items() if name not in ("robot", "model_hash", "mode")}
+        return {"observation": row | {"mode": message.mode.name}}
+    if isinstance(message, Truth):
+        return {"truth": vars(message)}
+    assert isinstance(message, Event)
+    details = {name: value for name, value in message.details.items() if name not in ("asked", "sent")}
+    row = {"kind": int(message.kind), "time_ns": message.time_ns, "source": message.source, "count": message.count}
+    text = {} if message.text.startswith("the driver gave") else {"text": message.text}
+    return {"event": row | text | {"details": details}}
