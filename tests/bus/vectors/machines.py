@@ -80,7 +80,7 @@ def rounded(values: Array) -> Array:
 
 
 def unit_quaternions(random: np.random.Generator, count: int) -> Array:
-    """(count, 4) from Pythagorean quadruples, so that their length is 1 but for rounding: (a, b, c, d)/n, a² + b² + c² + d² = n²."""
+    """(count, 4) (a, b, c, d)/n with whole numbers a² + b² + c² + d² = n²: their length is 1 but for rounding."""
     known = np.array([[1, 1, 1, 1, 2], [1, 1, 3, 5, 6], [1, 3, 3, 9, 10], [2, 4, 5, 6, 9], [1, 2, 2, 0, 3], [8, 4, 1, 0, 9]])
     chosen = known[random.integers(0, len(known), count)]
     signs = random.choice([-1.0, 1.0], (count, 4))

@@ -13,7 +13,7 @@ _EXACT = 2**53  # whole numbers up to here are themselves in a double
 
 
 def plain(value: Any) -> Any:
-    """Numbers, texts, lists and objects. Not-a-number and infinity as "NaN", "Infinity", "-Infinity"; large integers as text."""
+    """Numbers, texts, lists and objects. What is not finite as "NaN", "Infinity", "-Infinity"; large integers as text."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,9 @@ def cases() -> list[dict[str, Any]]:
     all_measured = fixed(machines.top(machines.TopDynamics.state_names))
     flyer = fixed(load_robot("quadrotor"))
     robots = {"sled": sled(), "top": top(), "top in a wide range": wide, "top, all measured": all_measured, "quadrotor": flyer}
-    result = [
-        _case(name, robot, plan(robot, np.random.default_rng(k), _START)) for k, (name, robot) in enumerate(robots.items())
-    ]
-    return [*result, *_attitudes(wide)]
+    plans = [plan(robot, np.random.default_rng(k), _START) for k, robot in enumerate(robots.values())]
+    named = zip(robots.items(), plans, strict=True)
+    return [*(_case(name, robot, message) for (name, robot), message in named), *_attitudes(wide)]
 
 
 def _attitudes(robot: Robot) -> list[dict[str, Any]]:
@@ -58,7 +56,7 @@ def _case(name: str, robot: Robot, message: Plan) -> dict[str, Any]:
         measured = _measured(robot, random)
         command = Tracker(robot).command(trajectory, message.gains, time_ns, measured)
         samples.append({"time_ns": time_ns, "measured": measured, "state": trajectory.at(time_ns)[0], "command": command})
-    return {"name": name, "robot": described(robot), "plan": frame(replace(message)), "samples": samples}
+    return {"name": name, "robot": described(robot), "plan": frame(message), "samples": samples}
 
 
 def _measured(robot: Robot, random: np.random.Generator) -> Array:
