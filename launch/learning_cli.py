@@ -14,9 +14,9 @@ _FAMILIES = ("mlp", "ensemble", "gp", "linear", "rff")
 _ACTIVATIONS = ("tanh", "softplus", "silu")
 
 
-@click.command(cls=GreedyCommand, greedy=("--validate",))
+@click.command(cls=GreedyCommand, greedy=("--validate", "--range"))
 @click.argument("robot")
-@click.argument("logs", nargs=-1, required=True, metavar="LOG...")
+@click.argument("logs", nargs=-1, metavar="[LOG...]")
 @click.option("--validate", multiple=True, metavar="LOG...", help="Judge by these. [default: by the last LOG]")
 @click.option("--hold-out", type=SHARE, default=0.0, metavar="SHARE", help="Judge by this last part of every log, too.")
 @click.option("--parameters", type=INPUT_FILE, metavar="FILE", help="The identified parameters. [default: the machine's own]")
@@ -35,6 +35,13 @@ _ACTIVATIONS = ("tanh", "softplus", "silu")
 @click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True, metavar="N", help="At most.")
 @click.option("--seed", type=click.IntRange(*SEED), default=0, show_default=True, metavar="N", help="Of everything random.")
 @click.option("--import", "network", type=INPUT_FILE, metavar="FILE", help="Take this ONNX network instead of training one.")
+@click.option(
+    "--range",
+    "ranges",
+    multiple=True,
+    metavar="NAME=LOWER:UPPER|FILE...",
+    help="Where this network holds, feature by feature, for want of a LOG.",
+)
 @click.option("--mapping", type=INPUT_FILE, metavar="FILE", help="Columns of the signals. [default: the machine's own]")
 @click.option("--keep", multiple=True, metavar="CONDITION", help="Use only samples with it, as in `mpc identify`; repeatable.")
 @click.option("--margin", type=MARGIN, default=0.0, metavar="S", help="Leave out so much beside what --keep leaves out, too.")
@@ -58,6 +65,7 @@ def learn(
     epochs: int,
     seed: int,
     network: Path | None,
+    ranges: tuple[str, ...],
     mapping: Path | None,
     keep: tuple[str, ...],
     margin: float,
@@ -76,6 +84,7 @@ def learn(
       mpc learn quadrotor runs/A.mcap runs/B.mcap --validate runs/C.mcap --parameters identified.toml
       mpc learn quadrotor runs/A.mcap runs/B.mcap --family gp --seed 1
       mpc learn quadrotor runs/A.mcap runs/B.mcap --import net.onnx
+      mpc learn quadrotor --import net.onnx --range ranges.toml
     """
     from launch.commands.learn import LearnRequest, learn_machine
     from launch.log_reading import LogOptions
@@ -95,7 +104,9 @@ def learn(
     )
     reading = LogOptions(mapping, keep, margin)
     return learn_machine(
-        LearnRequest(robot, logs, validate, hold_out, options, network, parameters, reading, output, report, force, json)
+        LearnRequest(
+            robot, logs, validate, hold_out, options, network, parameters, reading, output, report, force, json, ranges
+        )
     )
 
 

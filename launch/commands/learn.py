@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from launch.commands.learn_ranges import feature_ranges
 from launch.commands.learn_report import format_learned_residual, write_learning_report
 from launch.errors import ExitCode
 from launch.live_line import Terminal
@@ -26,7 +27,7 @@ from robots import ROBOTS, load_robot, load_structure, machine_parts
 @final
 @dataclass(frozen=True)
 class LearnRequest:
-    """The options of `mpc learn`; None stands for the machine's own value."""
+    """The options of `mpc learn`; None stands for the machine's own value. ranges: as `learn_ranges.feature_ranges`."""
 
     robot: str
     logs: tuple[str, ...]
@@ -40,6 +41,7 @@ class LearnRequest:
     report: Path | None
     force: bool
     json: str | None
+    ranges: tuple[str, ...] = ()
 
 
 def learn_machine(request: LearnRequest) -> ExitCode:
@@ -60,9 +62,10 @@ def learn_machine(request: LearnRequest) -> ExitCode:
     save_residual(output, residual, request.force)
     terminal.say(f"residual:   {output}")
     terminal.say(f"report:     {page}")
-    if request.robot in ROBOTS and residual.accepted:
+    if request.robot in ROBOTS and (residual.accepted or not learned.rows):
         given = "" if request.parameters is None else f" --parameters {request.parameters}"
-        terminal.say(f"next:       mpc control {request.robot}{given} --residual {output}")
+        forced = "" if residual.accepted else " --force-residual"
+        terminal.say(f"next:       mpc control {request.robot}{given} --residual {output}{forced}")
     write_json(
         request.json,
         {
@@ -82,12 +85,21 @@ def learn_machine(request: LearnRequest) -> ExitCode:
 def learned_of(request: LearnRequest, terminal: Terminal) -> LearnedResidual:
     """The result for a request; nothing is written. Raises LearningError, IdentificationError, ParameterError."""
     structure = _structure(request)
+    _check_logs(request, structure)
+    ranges = feature_ranges(request.ranges, structure.residual_port) if request.ranges and structure.residual_port else None
     reader = LogReader(request.robot, structure, request.reading, terminal)
     logs, validation = reader.read(request.logs), reader.read(request.validation)
     model_hash = load_robot(request.robot).model_hash if request.robot in ROBOTS else None
     if request.network is not None:
         learned = learn_imported(
-            structure, request.network, logs, validation, terminal.show, hold_out=request.hold_out, model_hash=model_hash
+            structure,
+            request.network,
+            logs,
+            validation,
+            terminal.show,
+            hold_out=request.hold_out,
+            model_hash=model_hash,
+            ranges=ranges,
         )
     else:
         learned = learn(
@@ -101,6 +113,23 @@ def learned_of(request: LearnRequest, terminal: Terminal) -> LearnedResidual:
         )
     terminal.end_live()
     return learned
+
+
+def _check_logs(request: LearnRequest, structure: ModelStructure) -> None:
+    """Refuse what says too little, or twice, where the residual holds."""
+    if request.ranges and request.network is None:
+        raise LearningError("--range says where a network of --import holds; what is learned from logs holds where they are")
+    if request.ranges and request.logs:
+        raise LearningError(
+            "--range and logs both say where the network holds; give one of them, and logs that judge with --validate"
+        )
+    if not request.logs and request.network is None:
+        raise LearningError(f"no log of '{request.robot}' to learn from; give at least one, or a network with --import")
+    if not request.logs and not request.ranges:
+        features = ", ".join(structure.residual_port.feature_names) if structure.residual_port else ""
+        raise LearningError(
+            f"neither a log of '{request.robot}' nor --range says where the network holds, in terms of {features}"
+        )
 
 
 def _structure(request: LearnRequest) -> ModelStructure:

@@ -10,7 +10,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.model.residual.residual import Guard
 
-_RARE = 5e-4  # share of the samples beyond either end of a range, and of those beyond a bound
+RARE = 5e-4  # share of the samples beyond either end of a range, and of those beyond a bound
 _MARGIN = 0.02  # of a range that is added at both ends
 _FADE = 0.25  # of a range, over which the correction goes to nothing
 _DENSE = 0.999  # share of the samples within the limit of the density
@@ -45,7 +45,7 @@ def range_of(z: Array, stretch: Array | None = None) -> Range:
     scale = np.where(spread > _LEAST * (1 + np.abs(center)), spread, 0.1 * (1 + np.abs(center)))
     scale = scale * (1.0 if stretch is None else stretch)
     normalized = (z - center) / scale
-    lower, upper = np.quantile(normalized, [_RARE, 1 - _RARE], axis=0)
+    lower, upper = np.quantile(normalized, [RARE, 1 - RARE], axis=0)
     width = np.maximum(upper - lower, _LEAST)
     covariance = np.atleast_2d(np.cov(normalized, rowvar=False, bias=True))
     variance = np.maximum(np.diag(covariance), _LEAST**2)
@@ -62,9 +62,33 @@ def range_of(z: Array, stretch: Array | None = None) -> Range:
     )
 
 
-def bound_of(y: Array) -> Array:
-    """(nr,) of outputs y (n, nr) where they were trained."""
-    return np.asarray(np.maximum(np.quantile(np.abs(y), 1 - _RARE, axis=0), 1e-9))
+def range_between(lower: Array, upper: Array) -> Range:
+    """Everything between lower and upper (nz,), all of it as dense as the corners; lower < upper."""
+    width = upper - lower
+    scale = width / np.sqrt(12)  # the standard deviation of what is spread evenly
+    edge = np.full(len(width), np.sqrt(3))
+    return Range(
+        center=(lower + upper) / 2,
+        scale=scale,
+        lower=-edge,
+        upper=edge,
+        fade=2 * _FADE * edge,
+        precision=np.eye(len(width)),
+        density_limit=float(edge @ edge) * (1 + _LEAST),
+    )
+
+
+def points_between(lower: Array, upper: Array, count: int = 20_000) -> Array:
+    """(count, nz): half of them spread evenly between lower and upper (nz,), half at corners; the same ones every time."""
+    random = np.random.default_rng(0)
+    share = random.random((count, len(lower)))
+    share[count // 2 :] = np.round(share[count // 2 :])
+    return np.asarray(lower + share * (upper - lower))
+
+
+def bound_of(y: Array, rare: float = RARE) -> Array:
+    """(nr,) of outputs y (n, nr) where they were trained; all but so rare ones are within."""
+    return np.asarray(np.maximum(np.quantile(np.abs(y), 1 - rare, axis=0), 1e-9))
 
 
 def disagreement_of(y: Array) -> Array:
@@ -72,5 +96,5 @@ def disagreement_of(y: Array) -> Array:
     if len(y) == 1:
         return np.ones(y.shape[2])
     variance = y.var(axis=0)
-    largest = np.maximum(np.quantile(variance, 1 - _RARE, axis=0), 1e-18)
-    return np.asarray(largest * max(1.0, float(np.quantile((variance / largest).mean(axis=1), 1 - _RARE))))
+    largest = np.maximum(np.quantile(variance, 1 - RARE, axis=0), 1e-18)
+    return np.asarray(largest * max(1.0, float(np.quantile((variance / largest).mean(axis=1), 1 - RARE))))

@@ -79,9 +79,7 @@ def learn(
         residual,
         accepted=judged.accepted,
         metrics=_metrics(judged.rows, judged.reason, labels, outcome.factors, residual.output_names),
-        provenance=provenance_of(
-            structure, data.delay_s, tracks, judges, {"options": _chosen(options), "interrupted": outcome.interrupted}
-        ),
+        provenance=provenance_of(structure, tracks, judges, {"options": _chosen(options), "interrupted": outcome.interrupted}),
     )
     notes = (*_label_notes(labels, residual.output_names), *outcome.notes)
     return LearnedResidual(

@@ -6,13 +6,13 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mpc_controller.control.command_delay import PROVENANCE
 from mpc_controller.identification.model_structure import ModelStructure
 from mpc_controller.learning.data_set import Track
 
 
 def provenance_of(
     structure: ModelStructure,
-    delay_s: float,
     learned: Sequence[Track],
     judges: Sequence[Track],
     more: Mapping[str, Any],
@@ -28,6 +28,6 @@ def provenance_of(
         "logs": files(learned),
         "validation_logs": files(judges),
         "horizon_s": structure.horizon_s,
-        "control_delay_s": delay_s,
+        "control_delay_s": float(structure.dynamics.parameters.provenance.get(PROVENANCE, 0.0)),
         **more,
     }
