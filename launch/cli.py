@@ -11,10 +11,11 @@ import click
 
 from launch.bench_cli import bench
 from launch.identification_cli import adapt, excite, export, identify
+from launch.keys_cli import keys
 from launch.learning_cli import learn, residual
 from launch.options import json_option
 from launch.recording_cli import plot, record, replay
-from launch.running_cli import control, estop, launch, sim, view
+from launch.running_cli import control, drive, estop, launch, sim, view
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -71,6 +72,7 @@ def doctor(json: str | None) -> int:
 for command in (
     launch,
     sim,
+    drive,
     control,
     view,
     estop,
@@ -84,6 +86,7 @@ for command in (
     export,
     excite,
     bench,
+    keys,
 ):
     mpc.add_command(command)
 

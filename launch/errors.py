@@ -29,6 +29,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     """The code for an error whose text is meant for users; None for one that is a mistake in the program."""
     # Imported here: `mpc --help` must not wait for CasADi, and an error is not in a hurry.
     from mpc_controller.bus.endpoints import BusError
+    from mpc_controller.bus.keys import KeysError
     from mpc_controller.bus.recording import RecordingError
     from mpc_controller.identification.model_structure import IdentificationError
     from mpc_controller.learning.options import LearningError
@@ -43,7 +44,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     if isinstance(error, CommandError):
         return error.code
     of_input = TomlError | ParameterError | ProblemError | RobotError | RecordingError | IdentificationError
-    if isinstance(error, of_input | LearningError | ResidualError):
+    if isinstance(error, of_input | LearningError | ResidualError | KeysError):
         return ExitCode.BAD_INPUT
     if isinstance(error, BusError | NodeError | CompilerError | OSError):
         return ExitCode.ENVIRONMENT

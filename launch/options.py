@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -64,9 +65,33 @@ MARGIN = Number((0.0, 60.0))
 FILE = click.Path(path_type=Path)
 INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
-endpoint_option = click.option(
+_address_option = click.option(
     "--endpoint", metavar="ADDRESS", help="Where the robot's bus is: ipc:///absolute/path or tcp://127.0.0.1:PORT (PORT+1 too)."
 )
+KEYS_VARIABLE = "MPC_KEYS"  # the processes that a command starts have it, too
+
+
+def _remember_keys(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value:
+        os.environ[KEYS_VARIABLE] = value
+
+
+_keys_option = click.option(
+    "--keys",
+    metavar="PATH",
+    envvar=KEYS_VARIABLE,
+    expose_value=False,
+    is_eager=True,
+    callback=_remember_keys,
+    help="Keys of `mpc keys`, for tcp:// beyond this machine: the plant's folder, or a peer's own file. [default: $MPC_KEYS]",
+)
+
+
+def endpoint_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the bus is, and the keys to it."""
+    return _address_option(_keys_option(command))
+
+
 json_option = click.option("--json", metavar="FILE", help="Write a summary as JSON; - writes it to stdout.")
 task_option = click.option("--task", metavar="NAME", help="What to do; `mpc robots` lists tasks. [default: the robot's own]")
 solver_option = click.option("--solver", metavar="NAME", help=f"{HOW_TO_PLAN} [default: the task's own]")

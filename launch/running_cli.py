@@ -109,6 +109,39 @@ def sim(
 
 @click.command()
 @click.argument("robot")
+@click.argument("file", type=INPUT_FILE, metavar="DRIVER_CONFIG.toml")
+@endpoint_option
+@click.option("--rate", type=RATE, metavar="HZ", help="Rate of observations and commands. [default: the robot's own]")
+@click.option("--control-rate", type=RATE, metavar="HZ", help="Rate of plans to expect. [default: the robot's own]")
+@priority_option
+@duration_option
+@json_option
+def drive(
+    robot: str,
+    file: Path,
+    endpoint: str | None,
+    rate: float | None,
+    control_rate: float | None,
+    priority: int,
+    duration: float | None,
+    json: str | None,
+) -> int:
+    """Drive the real ROBOT, as a file says, and follow the plans that come.
+
+    docs/drivers.md has such files, for servos, flying robots and arms. Without plans the robot holds still. It stops at Ctrl-C.
+
+    \b
+      mpc drive arm servos.toml
+      mpc drive quadrotor px4.toml --rate 250
+    """
+    from launch.commands.drive import DriveRequest
+    from launch.commands.drive import drive as run
+
+    return run(DriveRequest(robot, file, endpoint, rate, control_rate, priority, duration, json))
+
+
+@click.command()
+@click.argument("robot")
 @task_option
 @solver_option
 @click.option("--rate", type=RATE, metavar="HZ", help="Plans per second. [default: the robot's own]")

@@ -71,7 +71,7 @@ class TomlTable:
         value = self._value(key, default)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not lower <= value <= upper:
+        if not _is_number_in(value, lower, upper):
             raise self.error(key, f"must be a number in [{lower:g}, {upper:g}]")
         return float(value)
 
@@ -93,6 +93,17 @@ class TomlTable:
         if value is not None and not whole:
             raise self.error(key, "must be a list of integers of at least 0")
         return None if value is None else tuple(value)
+
+    def names(self) -> tuple[str, ...]:
+        """The keys that are there, in their order; of a table whose keys are names that users choose."""
+        return tuple(self._values)
+
+    def numbers(self, key: str, default: tuple[float, ...], count: int, lower: float, upper: float) -> tuple[float, ...]:
+        """A list of `count` numbers in [lower, upper]."""
+        value = self._value(key, list(default))
+        if not isinstance(value, list) or len(value) != count or not all(_is_number_in(n, lower, upper) for n in value):
+            raise self.error(key, f"must be a list of {count} numbers in [{lower:g}, {upper:g}]")
+        return tuple(float(n) for n in value)
 
     def has(self, key: str) -> bool:
         """Whether the key is there."""
@@ -174,6 +185,10 @@ class TomlTable:
             if written and self._name in (written[1], f"{section}.{written[1]}"):
                 inline = f" (line {number})"
         return inline
+
+
+def _is_number_in(value: object, lower: float, upper: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and lower <= value <= upper
 
 
 def _hint(given: object, valid: Collection[str]) -> str:

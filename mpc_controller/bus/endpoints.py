@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from mpc_controller.bus.keys import Credentials
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _LONGEST_IPC_PATH = 107  # bytes of sun_path in sockaddr_un, less the closing zero (unix(7))
 
 
@@ -24,19 +28,21 @@ class Endpoints:
 
     ipc:///folder/robot     → ipc:///folder/robot.out and ipc:///folder/robot.in
     tcp://127.0.0.1:5555    → ports 5555 (out) and 5556 (in)
+    tcp://robot.lan:5555    likewise, with `credentials` alone: beyond this machine everything is encrypted and authenticated
     """
 
     out: str
     inbox: str
+    credentials: Credentials | None = None
 
     @staticmethod
-    def of(address: str) -> Endpoints:
-        """Both endpoints of one address. Raises BusError for one that no bus can have."""
+    def of(address: str, credentials: Credentials | None = None) -> Endpoints:
+        """Both endpoints of one address. Raises BusError for one that no bus can have, or not without keys."""
         scheme, separator, rest = address.partition("://")
         if separator and scheme == "ipc":
-            return _ipc(address, rest)
+            return replace(_ipc(address, rest), credentials=credentials)
         if separator and scheme == "tcp":
-            return _tcp(address, rest)
+            return replace(_tcp(address, rest, has_keys=credentials is not None), credentials=credentials)
         raise BusError(f"address '{address}': expected ipc:///absolute/path or tcp://127.0.0.1:PORT")
 
     @property
@@ -79,12 +85,17 @@ def _ipc(address: str, path: str) -> Endpoints:
     return Endpoints(f"ipc://{path}.out", f"ipc://{path}.in")
 
 
-def _tcp(address: str, rest: str) -> Endpoints:
+def _tcp(address: str, rest: str, *, has_keys: bool) -> Endpoints:
     host, _, port_text = rest.rpartition(":")
     if not (host and port_text.isascii() and port_text.isdigit() and 1 <= int(port_text) <= 65534):
         raise BusError(f"address '{address}': expected tcp://127.0.0.1:PORT with a port in 1..65534; the next one is used too")
-    if not _is_loopback(host):
-        raise BusError(f"address '{address}': only loopback addresses (127.0.0.1, localhost) are allowed without keys")
+    if not _is_loopback(host) and not has_keys:
+        raise BusError(
+            f"address '{address}': only loopback addresses (127.0.0.1, localhost) are allowed without keys; "
+            "`mpc keys init` makes some, and --keys names them"
+        )
+    if not _HOST.fullmatch(host):
+        raise BusError(f"address '{address}': '{host}' is no IPv4 address and no name of a host")
     host = "127.0.0.1" if host == "localhost" else host
     return Endpoints(f"tcp://{host}:{int(port_text)}", f"tcp://{host}:{int(port_text) + 1}")
 

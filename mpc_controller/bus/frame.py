@@ -20,7 +20,7 @@ LARGEST_OTHER: Final = 64 * 2**10
 class WireError(ValueError):
     """A frame or message that is not as docs/wire.md says.
 
-    `reason` is one of: magic, version, kind, size, truncated, payload, shape, value.
+    `reason` is one of: magic, version, kind, size, truncated, payload, shape, value, role.
     """
 
     def __init__(self, reason: str, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final, final
 
 import zmq
@@ -13,7 +13,9 @@ from mpc_controller.bus.codec import kind_of
 from mpc_controller.bus.endpoints import BusError, Endpoints
 from mpc_controller.bus.frame import LARGEST_UPDATE, prefix
 from mpc_controller.bus.frame_link import HIGH_WATER_MARK, NEWEST_ONLY, Budget, PeerEnd, PlantEnd
+from mpc_controller.bus.guard import Guard
 from mpc_controller.bus.io_threads import new_context
+from mpc_controller.bus.keys import KeyFolder, PeerKey
 from mpc_controller.bus.messages import Message
 from mpc_controller.bus.socket_files import SocketFiles, private_files
 
@@ -27,7 +29,12 @@ _MOST_PEERS: Final = 256
 # Subscriptions that one call looks at, and the bytes of a longest one: those of the bus have 12 at most.
 _SUBSCRIPTIONS: Final = Budget(frames=16, bytes=2**20)
 _LONGEST_SUBSCRIPTION: Final = 256
+# What CURVE says at first is some 400 bytes long, and counts as a message.
+_LONGEST_HANDSHAKE: Final = 1024
 _HEARTBEAT_MS: Final = 1000
+_HANDSHAKE_MS: Final = 3000
+# What a frame that nobody may send counts for in a budget: some sixty of them end a call.
+_REFUSED_BYTES: Final = 2**12
 _HEARTBEAT_TIMEOUT_MS: Final = 3000
 
 
@@ -44,14 +51,20 @@ class PlantLink(PlantEnd):
         self._peers: set[bytes] = set()
         self._files = SocketFiles(endpoints)
         self._context = new_context(io_priority)
+        self._guard: Guard | None = None
         try:
+            if endpoints.credentials is not None:
+                self._guard = Guard(self._context, _plant_keys(endpoints), self.counts)
             self._sub = _socket(self._context, zmq.SUB, endpoints)
             self._sub.setsockopt(zmq.RCVHWM, _PLANT_HIGH_WATER_MARK)
             self._sub.subscribe(b"")
             self._pub = _socket(self._context, zmq.XPUB, endpoints)
             self._pub.setsockopt(zmq.RCVHWM, _PLANT_HIGH_WATER_MARK)
-            self._pub.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION)
+            self._pub.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION if self._guard is None else _LONGEST_HANDSHAKE)
             with private_files():
+                if self._guard is not None:
+                    self._guard.protect(self._sub)
+                    self._guard.protect(self._pub)
                 _bind(self._sub, endpoints.inbox)
                 _bind(self._pub, endpoints.out)
         except BaseException:
@@ -69,9 +82,11 @@ class PlantLink(PlantEnd):
     def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
         for subscription in _drain(self._pub, 0.0, _SUBSCRIPTIONS):
             self._count_peer(subscription)
-        return _drain(self._sub, timeout_s, budget)
+        return _drain(self._sub, timeout_s, budget, None if self._guard is None else self._guard.admit)
 
     def close(self) -> None:
+        if self._guard is not None:
+            self._guard.close()
         self._context.destroy(linger=0)
         self._files.remove()
 
@@ -101,6 +116,10 @@ class PeerLink(PeerEnd):
         io_priority: int = 0,
     ) -> None:
         super().__init__(newest_only)
+        if isinstance(endpoints.credentials, KeyFolder):
+            raise BusError(
+                "given is the plant's folder of keys; all others need a file of their own, which `mpc keys add` makes"
+            )
         self._context = new_context(io_priority)
         self._sub = _socket(self._context, zmq.SUB, endpoints)
         for start in [b""] if kinds is None else [prefix(kind_of(kind)) for kind in kinds]:
@@ -127,6 +146,11 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoints: Endpo
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
     socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_UPDATE)
     socket.setsockopt(zmq.IPV6, 0)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+    if isinstance(endpoints.credentials, PeerKey):
+        socket.curve_publickey = endpoints.credentials.pair.public.encode("ascii")
+        socket.curve_secretkey = endpoints.credentials.pair.secret.encode("ascii")
+        socket.curve_serverkey = endpoints.credentials.plant_public.encode("ascii")
     if endpoints.is_tcp:
         socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _HEARTBEAT_TIMEOUT_MS)
@@ -143,16 +167,33 @@ def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
         raise BusError(f"endpoint {endpoint} can't be bound: {error.strerror}") from None
 
 
-def _drain(socket: zmq.Socket[bytes], timeout_s: float, budget: Budget) -> list[bytes]:
-    """What is in the queue, oldest first of every peer in turn; waits for a first frame, in steps of 1 ms."""
+def _plant_keys(endpoints: Endpoints) -> KeyFolder:
+    if not isinstance(endpoints.credentials, KeyFolder):
+        raise BusError("a plant needs its folder of keys, which `mpc keys init` makes; given is the key of a peer")
+    return endpoints.credentials
+
+
+def _drain(
+    socket: zmq.Socket[bytes], timeout_s: float, budget: Budget, admit: Callable[[zmq.Frame], bytes | None] | None = None
+) -> list[bytes]:
+    """What is in the queue, oldest first of every peer in turn; waits for a first frame, in steps of 1 ms.
+
+    With `admit` only frames that it gives back.
+    """
     frames: list[bytes] = []
     size = 0
     if timeout_s > 0 and not socket.poll(math.ceil(timeout_s * 1000)):
         return frames
     try:
         while len(frames) < budget.frames and size < budget.bytes:
-            frames.append(socket.recv(zmq.NOBLOCK))
-            size += len(frames[-1])
+            if admit is None:
+                frame: bytes | None = socket.recv(zmq.NOBLOCK)
+            else:
+                frame = admit(socket.recv(zmq.NOBLOCK, copy=False))
+                size += 0 if frame is not None else _REFUSED_BYTES
+            if frame is not None:
+                frames.append(frame)
+                size += len(frame)
     except zmq.Again:
         pass
     return frames
