@@ -86,3 +86,12 @@ def test_a_missing_file_and_one_that_is_not_toml_are_named(tmp_path: Path) -> No
         TomlTable.read(tmp_path / "absent.toml")
     with pytest.raises(TomlError, match=r"file.toml: not valid TOML: .*line 1"):
         _table(tmp_path, "name = = 1")
+
+
+def test_a_list_of_numbers_has_its_length_and_range(tmp_path: Path) -> None:
+    table = _table(tmp_path, "a = [1, 2.5]\nb = [1, 11]\nc = [1, true]\n")
+    assert table.numbers("a", (), 2, 0, 10) == (1.0, 2.5)
+    assert table.numbers("absent", (3.0,), 1, 0, 10) == (3.0,)
+    for key, count in (("a", 3), ("b", 2), ("c", 2)):
+        with pytest.raises(TomlError, match=rf"'{key}' is .*; it must be a list of {count} numbers in \[0, 10\]"):
+            table.numbers(key, (), count, 0, 10)

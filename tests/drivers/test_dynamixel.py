@@ -1,0 +1,334 @@
+"""Dynamixel servos over a pseudo-terminal: units, faults of the line, hold, stop, and a controller or a driver that dies."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mpc_controller.bus.fake_link import FakeBus
+from mpc_controller.bus.messages import EStop, Observation
+from mpc_controller.drivers.dynamixel import plant_of
+from mpc_controller.drivers.dynamixel_units import ServoUnits, hardware_fault
+from mpc_controller.drivers.error import DriverError, UnsuitableRobotError
+from mpc_controller.node.clock import SteadyClock
+from mpc_controller.node.plant import Plant
+from mpc_controller.node.plant_node import PlantOptions, run_plant
+from mpc_controller.toml_table import TomlError
+from robots import load_robot
+from tests.drivers.processes import driving, wait_for
+from tests.drivers.robots import driver_table, joints
+from tests.launch.command import run
+
+pytest.importorskip("dynamixel_sdk", reason="the extra 'dynamixel' is not installed")
+
+from tests.drivers.dynamixel_emulator import (
+    BULK_READ,
+    CURRENT_UNIT,
+    SYNC_READ,
+    SYNC_WRITE,
+    TORQUE_PER_AMPERE,
+    DynamixelEmulator,
+    crc16,
+)
+
+IDS = [1, 2, 7]
+TURN = math.tau
+
+
+@pytest.fixture
+def line() -> Iterator[DynamixelEmulator]:
+    with DynamixelEmulator(IDS) as emulator:
+        yield emulator
+
+
+def keys(line: DynamixelEmulator, mode: str = "current", more: str = "") -> str:
+    torque = f"torque_per_ampere = [{', '.join(['1.78'] * len(line.servos))}]\n" if mode == "current" else ""
+    # The emulator shares this process and a busy machine: its answers may be late.
+    more += "\ntimeout_ms = 50"
+    return f'kind = "dynamixel"\nport = "{line.port}"\nmode = "{mode}"\nids = {list(line.servos)}\n{torque}{more}\n'
+
+
+def opened(folder: Path, line: DynamixelEmulator, mode: str = "current", more: str = "") -> Plant:
+    robot = joints(len(line.servos), "N m" if mode == "current" else "rad")
+    return plant_of(driver_table(folder, keys(line, mode, more)), robot)()
+
+
+def spin(plant: Plant, seconds: float, act: Callable[[], object], period_s: float = 0.01) -> list[np.ndarray]:
+    """Ticks for so long; the readings."""
+    readings, end_s = [], time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        readings.append(plant.read()[0])
+        act()
+        time.sleep(period_s)
+    return readings
+
+
+def test_the_emulators_checksum_is_that_of_the_manual() -> None:
+    # e-Manual, protocol 2.0: ping of ID 1 is FF FF FD 00 01 03 00 01 19 4E.
+    assert crc16(bytes.fromhex("FFFFFD0001030001")) == 0x4E19
+
+
+def test_units_are_those_of_the_manual() -> None:
+    units = ServoUnits(np.array([1.0, -1.0]), np.array([0.0, 0.5]), np.array([2.0, 4.0]), 2.69e-3)
+    np.testing.assert_allclose(units.angles(np.array([2048 + 1024, 2048 + 1024])), [TURN / 4, 0.5 - TURN / 4])
+    np.testing.assert_allclose(units.rates(np.array([100.0, 100.0])), [22.9 * TURN / 60, -22.9 * TURN / 60])
+    np.testing.assert_allclose(units.torques(np.array([1000.0, 1000.0])), [5.38, -10.76])
+    assert units.current_counts(np.array([5.38, -10.76])) == [1000, 1000]
+    assert units.position_ticks(units.angles(np.array([0.0, 4095.0]))) == [0, 4095]
+    assert hardware_fault(0b100100) == "overheating and overload"
+
+
+def test_what_it_reads_is_where_the_joints_are(tmp_path: Path, line: DynamixelEmulator) -> None:
+    for servo, angle in zip(line.servos.values(), (0.3, -1.2, 2.0), strict=True):
+        servo.angle = angle
+        servo.refresh(0.0)
+    plant = opened(tmp_path, line, more="signs = [1, -1, 1]\nzeros_rad = [0, 0, 0.25]")
+    reading, truth = plant.read()
+    assert truth is None
+    np.testing.assert_allclose(reading, [0.3, 1.2, 2.25, 0, 0, 0], atol=TURN / 4096)
+    assert plant.health()["servo_7_temperature_celsius"] == 31
+    assert plant.health()["servo_7_voltage_v"] == 12.0
+    assert {i for _, i, _ in line.instructions if i in (SYNC_READ, SYNC_WRITE)} == {SYNC_READ, SYNC_WRITE}
+    plant.close()
+
+
+def test_a_torque_accelerates_the_joint_as_newton_says(tmp_path: Path, line: DynamixelEmulator) -> None:
+    plant = opened(tmp_path, line)
+    began_s = time.monotonic()
+    spin(plant, 0.3, lambda: plant.apply(np.array([0.2, -0.1, 0.0])))
+    rates = [line.now(k).rate for k in IDS]
+    lasted_s = time.monotonic() - began_s
+    # J ω̇ = τ − b ω, with τ to a count of current.
+    count = CURRENT_UNIT * TORQUE_PER_AMPERE
+    expected = [round(t / count) * count / 0.1 * (1 - math.exp(-0.1 * lasted_s / 0.05)) for t in (0.2, -0.1, 0.0)]
+    np.testing.assert_allclose(rates, expected, rtol=0.2, atol=1e-9)
+    assert line.bad_packets == 0
+    plant.close()
+    assert not any(line.now(k).is_on for k in IDS)
+
+
+def test_positions_are_followed(tmp_path: Path, line: DynamixelEmulator) -> None:
+    plant = opened(tmp_path, line, "position", "signs = [1, -1, 1]")
+    readings = spin(plant, 0.7, lambda: plant.apply(np.array([0.5, 0.5, -0.5])))
+    np.testing.assert_allclose(readings[-1][:3], [0.5, 0.5, -0.5], atol=2e-3)
+    assert line.now(2).angle == pytest.approx(-0.5, abs=2e-3)
+    plant.close()
+
+
+def test_a_packet_with_header_bytes_inside_survives(tmp_path: Path, line: DynamixelEmulator) -> None:
+    # After very many turns the bytes of the position are FF FF FD 00, as those at the start of a packet.
+    plant = opened(tmp_path, line, "position")
+    line.servos[1].angle = (0x00FDFFFF - 2048) * TURN / 4096
+    line.servos[1].refresh(0.0)
+    reading, _ = plant.read()
+    assert reading[0] == pytest.approx(line.servos[1].angle, rel=1e-12)
+    plant.close()
+
+
+@pytest.mark.parametrize("fault", ["drop", "corrupt", "truncate"])
+def test_a_bad_answer_is_nan_for_one_tick_and_one_joint_at_least(tmp_path: Path, line: DynamixelEmulator, fault: str) -> None:
+    plant = opened(tmp_path, line)
+    assert np.isfinite(plant.read()[0]).all()
+    setattr(line.servos[2], fault, 1)
+    began_s = time.monotonic()
+    reading, _ = plant.read()
+    assert time.monotonic() - began_s < 0.1
+    assert np.isfinite(reading[0])
+    assert np.isnan(reading[[1, 4]]).all()
+    if fault != "truncate":  # where the rest of a packet is missing, the next one's first bytes are taken for it
+        assert np.isfinite(reading[2])
+    assert np.isfinite(plant.read()[0]).all()
+    assert plant.failure == ""
+    plant.close()
+
+
+def test_a_servo_that_stays_silent_is_a_failure(tmp_path: Path, line: DynamixelEmulator) -> None:
+    plant = opened(tmp_path, line, more="lost_after_s = 0.1")
+    line.servos[7].drop = 10**6
+    spin(plant, 0.3, lambda: plant.apply(np.zeros(3)))
+    assert plant.failure == f"{line.port}: no answer from servo 7 for 0.1 s"
+    plant.close()
+
+
+def test_a_pulled_cable_is_a_failure_and_raises_nothing(tmp_path: Path, line: DynamixelEmulator) -> None:
+    plant = opened(tmp_path, line)
+    plant.read()
+    plant.apply(np.zeros(3))
+    line.unplug()
+    for _ in range(3):
+        assert np.isnan(plant.read()[0]).all()
+        plant.apply(np.zeros(3))
+        plant.hold()
+        plant.stop()
+        plant.health()
+    assert "the serial port is gone" in plant.failure
+    plant.close()
+    plant.close()
+
+
+def test_hold_keeps_the_place_in_the_servos_own_mode_and_commands_come_back(tmp_path: Path, line: DynamixelEmulator) -> None:
+    plant = opened(tmp_path, line)
+    spin(plant, 0.3, lambda: plant.apply(np.array([0.3, 0.3, 0.3])))
+    assert line.now(1).table[11] == 0
+    where = plant.read()[0][:3]
+    assert plant.hold()
+    spin(plant, 0.6, plant.hold)
+    assert line.now(1).table[11] == 3
+    np.testing.assert_allclose([line.now(k).angle for k in IDS], where, atol=3e-3)
+    spin(plant, 0.05, lambda: plant.apply(np.array([0.1, 0.0, 0.0])))
+    assert line.now(1).table[11] == 0
+    assert line.now(1).rate > 0.01
+    plant.close()
+
+
+def test_hold_by_the_robots_law_is_left_to_the_node(tmp_path: Path, line: DynamixelEmulator) -> None:
+    plant = opened(tmp_path, line, more='hold = "law"')
+    plant.read()
+    assert not plant.hold()
+    plant.close()
+
+
+def test_stop_switches_the_torque_off_and_nothing_is_on_before_the_first_command(
+    tmp_path: Path, line: DynamixelEmulator
+) -> None:
+    plant = opened(tmp_path, line)
+    plant.read()
+    assert not any(line.now(k).is_on for k in IDS)
+    plant.apply(np.zeros(3))
+    plant.read()
+    assert all(line.now(k).is_on for k in IDS)
+    assert plant.stop()
+    plant.read()
+    assert not any(line.now(k).is_on for k in IDS)
+    plant.close()
+
+
+def test_the_servos_stop_by_themselves_when_nothing_comes_and_go_on_afterwards(tmp_path: Path, line: DynamixelEmulator) -> None:
+    plant = opened(tmp_path, line, more="watchdog_ms = 40")
+    spin(plant, 0.2, lambda: plant.apply(np.array([0.3, 0.0, 0.0])))
+    time.sleep(0.1)
+    assert line.now(1).table[98] == 255
+    assert line.now(1).get(102, 2) == 0
+    plant.health()  # sees it
+    spin(plant, 0.1, lambda: plant.apply(np.array([0.3, 0.0, 0.0])))
+    assert line.now(1).table[98] == 2
+    assert line.now(1).get(102, 2) == round(0.3 / TORQUE_PER_AMPERE / CURRENT_UNIT)
+    assert plant.failure == ""
+    plant.close()
+
+
+def test_a_servo_that_has_shut_down_is_a_failure(tmp_path: Path, line: DynamixelEmulator) -> None:
+    plant = opened(tmp_path, line)
+    spin(plant, 0.05, lambda: plant.apply(np.zeros(3)))
+    line.servos[2].table[70] = 0b100000
+    line.servos[2].table[64] = 0
+    plant.health()
+    assert plant.failure == "servo 2 reports overload"
+    plant.close()
+
+
+def test_the_emulator_reads_in_bulk_as_the_sdk_does(line: DynamixelEmulator) -> None:
+    import dynamixel_sdk as sdk
+
+    port, packets = sdk.PortHandler(line.port), sdk.PacketHandler(2.0)
+    port.openPort()
+    group = sdk.GroupBulkRead(port, packets)
+    group.addParam(1, 146, 1)
+    group.addParam(7, 144, 2)
+    assert group.txRxPacket() == 0
+    assert (group.getData(1, 146, 1), group.getData(7, 144, 2)) == (31, 120)
+    assert packets.write1ByteTxRx(port, 2, 65, 1) == (0, 0)
+    assert packets.read1ByteTxRx(port, 2, 65) == (1, 0, 0)
+    assert line.instructions[0][1] == BULK_READ
+    port.closePort()
+
+
+def test_with_nobody_in_control_the_node_holds_and_an_operator_stops_it(tmp_path: Path, line: DynamixelEmulator) -> None:
+    robot, bus = joints(3, "N m"), FakeBus()
+    plant = plant_of(driver_table(tmp_path, keys(line)), robot)()
+    operator = bus.peer_link(newest_only=())
+    began_s, seen = time.monotonic(), []
+
+    def stopped() -> bool:
+        past_s = time.monotonic() - began_s
+        if past_s > 0.3 and not seen:
+            seen.append((line.now(1).is_on, line.now(1).table[11]))
+            operator.send(EStop(1))
+        return past_s > 0.6
+
+    with bus.plant_link() as link:
+        summary = run_plant(plant, robot, link, SteadyClock(10_000_000), PlantOptions(), stopped)
+    assert seen == [(True, 3)]
+    assert [c["to"] for c in summary.mode_changes] == ["E_STOP"]
+    assert not line.now(1).is_on
+    assert any(isinstance(m, Observation) and np.isfinite(m.measured).all() for m in operator.receive(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('mode = "velocity"\n', "'driver.mode' is 'velocity'; it must be one of current, position"),
+        ('mode = "position"\nids = [1, 1]\n', "'driver.ids' is \\[1, 1\\]; it must be the IDs of the servos"),
+        ('mode = "position"\nids = [1, 2]\nsigns = [1, 0.5]\n', "must be a list of 1 and -1"),
+        ('mode = "position"\nids = [1, 2]\nport = "x"\nzeros_rad = [1]\n', "must be a list of 2 numbers in"),
+        ('mode = "current"\nids = [1, 2]\n', "no 'driver.torque_per_ampere'"),
+        ('mode = "position"\nids = [1, 2]\nwatchdog_ms = 50\n', "must be a multiple of 20"),
+        ('mode = "position"\nids = [1, 2]\n', "no 'driver.port'"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TomlError, match=message):
+        plant_of(driver_table(tmp_path, text), joints(2, "rad"))
+
+
+def test_a_robot_that_is_not_driven_by_torques_is_refused(tmp_path: Path, line: DynamixelEmulator) -> None:
+    with pytest.raises(UnsuitableRobotError, match="'joints' has 3 controls in rad; this driver, as configured, takes"):
+        plant_of(driver_table(tmp_path, keys(line)), joints(3, "rad"))
+    with pytest.raises(UnsuitableRobotError, match="'quadrotor' measures 0 angles, 3 rates and 10 others; 3 joints give"):
+        plant_of(driver_table(tmp_path, keys(line)), load_robot("quadrotor"))
+
+
+def test_a_servo_that_is_not_there_and_a_port_that_is_not_are_named(tmp_path: Path, line: DynamixelEmulator) -> None:
+    table = driver_table(tmp_path, keys(line).replace("[1, 2, 7]", "[1, 2, 8]"))
+    with pytest.raises(DriverError, match="no servo with ID 8 answers at 1000000 baud"):
+        plant_of(table, joints(3, "N m"))()
+    table = driver_table(tmp_path, keys(line).replace(line.port, "/dev/absent"))
+    with pytest.raises(DriverError, match="/dev/absent: cannot be opened"):
+        plant_of(table, joints(3, "N m"))()
+
+
+def test_mpc_drive_runs_it_as_a_process_and_leaves_the_torque_off(tmp_path: Path) -> None:
+    with DynamixelEmulator(list(range(1, 8))) as line:
+        with driving("arm", tmp_path, keys(line), "--rate", "100", "--control-rate", "50") as process:
+            wait_for(lambda: line.now(1).is_on and line.now(1).table[11] == 3)
+            process.terminate()
+            assert (process.wait(20), process.stderr.read() if process.stderr else "") == (0, "")
+        assert not line.now(1).is_on
+
+
+def test_the_servos_stop_when_the_driver_is_killed(tmp_path: Path) -> None:
+    with DynamixelEmulator(list(range(1, 8))) as line:
+        with driving("arm", tmp_path, keys(line), "--rate", "100", "--control-rate", "50") as process:
+            wait_for(lambda: line.now(1).is_on)
+            process.kill()
+        wait_for(lambda: line.now(1).table[98] == 255)
+        assert abs(line.now(1).rate) < 1e-3
+
+
+def test_without_the_package_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "dynamixel_sdk.py").write_text("raise ImportError\n")
+    text = (
+        'kind = "dynamixel"\nport = "/dev/null"\nmode = "current"\nids = [1,2,3,4,5,6,7]\ntorque_per_ampere = [1,1,1,1,1,1,1]\n'
+    )
+    (tmp_path / "servos.toml").write_text(f"[driver]\n{text}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.launch.command.ROOT", f"{tmp_path}:{Path(__file__).parents[2]}")
+        result = run("drive", "arm", "servos.toml", "--endpoint", f"ipc://{tmp_path}/bus", cwd=tmp_path)
+    assert result.returncode == 3
+    expected = "this driver needs the extra 'dynamixel'; install it with: pip install 'mpc_controller[dynamixel]'"
+    assert result.stderr == f"error: {expected}\n"
