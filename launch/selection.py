@@ -90,8 +90,9 @@ def residual_for(robot: Robot, path: Path | None, force: bool) -> Residual | Non
         raise CommandError(f"'{robot.name}' does not say where a learned residual enters", ExitCode.BAD_INPUT)
     check_belongs(residual, robot.name, robot.model_hash, robot.dynamics.nominal.parameters, robot.residual_port)
     if not (residual.accepted or force):
-        message = f"{path}: validation did not find it better than physics alone; --force-residual takes it all the same"
-        raise CommandError(message, ExitCode.BAD_INPUT)
+        is_unseen = residual.metrics.get("rows") == []  # of a network that came without logs
+        reason = "no log has judged it" if is_unseen else "validation did not find it better than physics alone"
+        raise CommandError(f"{path}: {reason}; --force-residual takes it all the same", ExitCode.BAD_INPUT)
     return residual
 
 

@@ -86,7 +86,7 @@ def test_without_logs_ranges_say_where_it_holds_and_it_must_be_forced(
     assert "<svg" not in (tmp_path / "cartpole-residual.html").read_text()
     refused = run_here("control", "cartpole", "--residual", "cartpole-residual.npz", cwd=tmp_path, capsys=capsys)
     assert refused.returncode == 2
-    assert "--force-residual takes it all the same" in refused.stderr
+    assert "no log has judged it; --force-residual takes it all the same" in refused.stderr
 
 
 @pytest.mark.parametrize(
