@@ -240,3 +240,25 @@ def estop(robot: str, clear: bool, endpoint: str | None) -> int:
     from launch.commands.estop import emergency_stop
 
     return emergency_stop(robot, endpoint, clear)
+
+
+@click.command()
+@click.argument("robot")
+@endpoint_option
+@click.option("--listen", type=DURATION, default=2.0, show_default=True, metavar="S", help="For how long.")
+@click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")
+@json_option
+def status(robot: str, endpoint: str | None, listen: float, watch: bool, json: str | None) -> int:
+    """Tell who is on ROBOT's bus and how it goes.
+
+    The plant's mode, rates beside those that were declared, ages, what was lost, late or refused, who is in charge, and what
+    the robot reports of itself. It only listens. Exit code 1 when something is not as it should be.
+
+    \b
+      mpc status quadrotor
+      mpc status arm --watch
+      mpc status arm --json - --endpoint tcp://robot.lan:5555 --keys wall.key
+    """
+    from launch.commands.status import status as run
+
+    return run(robot, endpoint, listen, json, watch=watch)

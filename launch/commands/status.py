@@ -1,0 +1,108 @@
+"""`mpc status`: who is on a robot's bus, and how it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from launch.errors import ExitCode
+from launch.live_line import Terminal
+from launch.output import TO_STDOUT, check_json_path, write_json
+from launch.selection import bus_of
+from launch.signals import StopSignals
+from mpc_controller.bus.zmq_link import PeerLink
+from mpc_controller.node.bus_status import BusListener, BusStatus, ControllerStatus, PlantStatus
+from mpc_controller.node.statistics import Percentiles
+from robots import load_robot
+
+_RULE = "─" * 78
+
+
+def status(robot_name: str, endpoint: str | None, listen_s: float, json: str | None, *, watch: bool) -> ExitCode:
+    """Listen, and say what was heard; with `watch` again and again. RUN_FAILED when something is not as it should be."""
+    check_json_path(json)
+    robot = load_robot(robot_name)
+    address, endpoints = bus_of(robot.name, endpoint)
+    terminal = Terminal()
+    with StopSignals() as stop, PeerLink(endpoints, newest_only=()) as link:
+        while True:
+            listener, end_s = BusListener(), time.monotonic() + listen_s
+            while time.monotonic() < end_s and not stop.requested():
+                for message in link.receive(0.05):
+                    listener.accept(message, time.monotonic_ns())
+            heard = listener.status(time.monotonic_ns(), robot.plant_rate_hz)
+            if json != TO_STDOUT:
+                terminal.say(format_status(heard, robot.name, address))
+            if not watch or stop.requested():
+                break
+    write_json(json, _as_dict(heard))
+    return ExitCode.RUN_FAILED if heard.concerns else ExitCode.OK
+
+
+def _as_dict(heard: BusStatus) -> dict[str, Any]:
+    plant = asdict(heard.plant) | {"mode": heard.plant.mode.name} if heard.plant else None
+    return asdict(heard) | {"plant": plant, "concerns": heard.concerns}
+
+
+def format_status(heard: BusStatus, robot: str, address: str) -> str:
+    """As lines."""
+    lines = [f"{robot} on {address}", _RULE]
+    if heard.plant is not None:
+        lines += _plant(heard.plant)
+        for controller in heard.controllers:
+            lines += ["", *_controller(controller)]
+        if not heard.controllers:
+            lines += ["", _row("controller", "none sends plans")]
+        if heard.speakers:
+            said = ", ".join(f"{name} {count}" for name, count in sorted(heard.speakers.items()))
+            lines += ["", _row("others, messages", said)]
+    lines += [_RULE, *([f"! {sentence}" for sentence in heard.concerns] or ["all is well"])]
+    return "\n".join(lines)
+
+
+def _plant(plant: PlantStatus) -> Sequence[str]:
+    lines = [
+        _row("plant", f"{plant.robot} · {plant.mode.name}" + (" · lock-step" if plant.lock_step else "")),
+        _row("  observations", f"{_rate(plant.rate_hz, plant.declared_hz)}, {plant.lost} lost, last {_age(plant.age_s)} ago"),
+        _row("  later than due", _spread(plant.late_ms, "ms")),
+    ]
+    counted = {name: count for name, count in plant.counters.items() if count}
+    lines.append(_row("  counted since start", _listed(counted) if plant.counters else "not told yet"))
+    if plant.health:
+        lines.append(_row("  health", ", ".join(f"{name} {value:g}" for name, value in plant.health.items())))
+    return lines
+
+
+def _controller(controller: ControllerStatus) -> Sequence[str]:
+    charge = "in charge" if controller.in_charge else "NOT in charge"
+    return [
+        _row("controller", f"{controller.task} · {controller.solver} · epoch {controller.epoch} · {charge}"),
+        _row("  plans", f"{_rate(controller.rate_hz, controller.declared_hz)}, the last {_age(controller.age_s)} ago"),
+        _row("  failed, late", f"{controller.failed}, {controller.missed} of {controller.plans}"),
+        _row("  solve time", _spread(controller.solve_us, "µs")),
+        _row("  loop time", _spread(controller.loop_us, "µs")),
+        *([_row("  age of plans", _spread(controller.plan_age_ms, "ms"))] if controller.in_charge else []),
+    ]
+
+
+def _row(name: str, text: str) -> str:
+    return f"{name:<22} {text}"
+
+
+def _rate(rate_hz: float, declared_hz: float) -> str:
+    return f"{rate_hz:.1f}" + (f" of {declared_hz:g} Hz" if declared_hz else " Hz")
+
+
+def _age(seconds: float) -> str:
+    return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _spread(spread: Percentiles, unit: str) -> str:
+    return f"{spread.p50:.1f} · p99 {spread.p99:.1f} · max {spread.max:.1f} {unit}"
+
+
+def _listed(counts: dict[str, int]) -> str:
+    told = (f"{name.replace('_', ' ').replace('plans.', 'plans: ')} {count}" for name, count in counts.items())
+    return ", ".join(told) or "nothing"
