@@ -16,7 +16,8 @@ import numpy as np
 
 from mpc_controller.learning.affine import Source, Special, source_itself
 from mpc_controller.learning.layer_chain import layer_chain
-from mpc_controller.learning.onnx_nodes import BATCH, FLOATS, Graph, NetworkImportError, Node, Operand, Value, evaluate
+from mpc_controller.learning.onnx_graph import BATCH, FLOATS, Graph, NetworkImportError, Node, Operand, Value
+from mpc_controller.learning.onnx_nodes import evaluate
 from mpc_controller.model.residual.network import Activation, Network
 
 
