@@ -12,7 +12,10 @@ import pytest
 
 from mpc_controller.learning.onnx_import import ImportedNetwork, NetworkImportError, import_onnx
 from mpc_controller.model.residual.network import NO_SKIP, Activation
+from mpc_controller.model.residual.residual import ResidualShape
+from mpc_controller.native.native_residual import NativeResidual
 from tests.model.residual_reference import network_reference
+from tests.model.residuals import residual_of
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -494,6 +497,22 @@ def test_a_missing_package_is_named_with_what_brings_it(tmp_path: Path, monkeypa
     monkeypatch.setattr(builtins, "__import__", without_onnx)
     with pytest.raises(NetworkImportError, match=r"pip install 'mpc_controller\[learn\]'"):
         import_onnx(tmp_path / "a.onnx")
+
+
+def test_compiled_code_gives_what_onnx_runtime_gives(tmp_path: Path) -> None:
+    """Every activation with constants of its own, and both forms of gelu, in one network."""
+    graph, hidden = Graph(6), "x"
+    for number, kind in enumerate(
+        ("leaky_relu with another slope", "elu of another size", "gelu by tanh", "selu", "celu", "gelu")
+    ):
+        hidden = BETWEEN[kind][0](graph, graph.dense(hidden, 6 if number == 0 else 20, 20))
+    imported = assert_agrees(graph.model(graph.dense(hidden, 20, 3), 20), tmp_path)
+    shape = ResidualShape(imported.network.shape)
+    x = np.random.default_rng(0).standard_normal((200, 6)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"), providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"x": x})[0]
+    values, _ = NativeResidual(shape).values(residual_of(shape, (imported.network,)), x.astype(float))
+    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_wide_network_is_read(tmp_path: Path) -> None:
