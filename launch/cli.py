@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from launch.bench_cli import bench
+from launch.chaos_cli import chaos
 from launch.identification_cli import adapt, excite, export, identify
 from launch.keys_cli import keys
 from launch.learning_cli import learn, residual
@@ -88,6 +89,7 @@ for command in (
     excite,
     bench,
     keys,
+    chaos,
 ):
     mpc.add_command(command)
 

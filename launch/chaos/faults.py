@@ -1,0 +1,13 @@
+"""The faults by the name that users type. A fault: one function and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from launch.chaos.dead_controller import killed, paused
+from launch.chaos.outcome import Outcome, Scale
+
+FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
+    "killed-controller": killed,
+    "paused-controller": paused,
+}

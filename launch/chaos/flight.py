@@ -1,0 +1,112 @@
+"""A simulated plant and its controllers as real processes, and everything that the plant says, by its own clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, final
+
+from mpc_controller.bus.endpoints import Endpoints
+from mpc_controller.bus.messages import Event, Mode, Observation
+from mpc_controller.bus.zmq_link import PeerLink
+
+_PATIENCE_S = 120.0  # of the wall clock; a machine that is busy with other things may build a solver in it
+_ROOT = Path(__file__).parents[2]
+
+
+class FlightError(RuntimeError):
+    """Processes that did not do what the rest of the fault needs; says which and what they said."""
+
+
+@final
+class Flight:
+    """`mpc sim ROBOT`, and a link that keeps all of its observations and events. Leaving the context stops every process.
+
+    address: of the bus, in a folder of its own when None. keys: what `mpc sim` gets as --keys.
+    """
+
+    def __init__(self, robot: str, task: str, address: str | None = None, *options: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="mpc-chaos-")
+        self.address = address or f"ipc://{self._folder.name}/bus"
+        self._who = (robot, "--task", task)
+        self._processes: list[subprocess.Popen[str]] = []
+        self._link = PeerLink(Endpoints.of(self.address), newest_only=(), kinds=(Observation, Event))
+        self.observations: list[Observation] = []
+        self.events: list[Event] = []
+        self.plant = self.start("sim", *self._who, "--endpoint", self.address, *options)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """`mpc ARGUMENTS`; it is stopped with the rest."""
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "launch.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(_ROOT)},
+        )
+        self._processes.append(process)
+        return process
+
+    def start_controller(self, address: str | None = None, *options: str) -> subprocess.Popen[str]:
+        """`mpc control ROBOT`, at another address where one is given; it may still be loading."""
+        return self.start("control", *self._who, "--endpoint", address or self.address, "--wait", str(_PATIENCE_S), *options)
+
+    def listen(self, seconds: float) -> None:
+        """For so long, by the wall clock."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self._hear()
+
+    def listen_until(self, count: int, wanted: Callable[[Observation], bool]) -> None:
+        """Until so many of the observations from now on were as wanted. Raises FlightError when they do not come."""
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while count > 0:
+            ended = [p.communicate()[0] for p in self._processes if p.poll() not in (None, 0, -signal.SIGKILL)]
+            if ended:
+                raise FlightError(f"a process ended: {ended}")
+            if time.monotonic() > deadline_s:
+                raise FlightError(f"{count} observations are missing; the modes were {', '.join(self.modes()) or 'none'}")
+            count -= sum(map(wanted, self._hear()))
+
+    def fly(self, count: int) -> None:
+        """Until so many observations from now on were NOMINAL."""
+        self.listen_until(count, lambda observation: observation.mode is Mode.NOMINAL)
+
+    def stop_plant(self) -> None:
+        """In good order; its last words are heard. Raises FlightError when it does not end well."""
+        self.plant.terminate()
+        said = self.plant.communicate(timeout=_PATIENCE_S)[0]
+        self._hear()
+        if self.plant.returncode != 0:
+            raise FlightError(f"the plant ended with {self.plant.returncode}: {said}")
+
+    def modes(self) -> list[str]:
+        """The modes one after the other."""
+        names = [o.mode.name for o in self.observations]
+        return [name for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
+
+    def _hear(self) -> list[Observation]:
+        messages = self._link.receive(0.05)
+        heard = [m for m in messages if isinstance(m, Observation)]
+        self.observations += heard
+        self.events += [m for m in messages if isinstance(m, Event)]
+        return heard
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._link.close()
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.communicate()
+        self._folder.cleanup()

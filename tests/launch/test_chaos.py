@@ -1,0 +1,27 @@
+"""Faults against real processes, a few times each; `mpc chaos` makes them as often as the table in docs/safety.md says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from launch.chaos.faults import FAULTS
+from tests.launch.command import run, run_here
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_must_hold_holds(fault: str, tmp_path: Path) -> None:
+    done = run("chaos", fault, "--quick", "--json", "-", cwd=tmp_path)
+    (outcome,) = json.loads(done.stdout)
+    broken = [r for r in outcome["requirements"] if not r["holds"]]
+    assert not broken, done.stderr
+    assert done.returncode == 0
+    assert outcome["times"] > 0
+
+
+def test_a_fault_that_there_is_not_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = run_here("chaos", "earthquake", cwd=tmp_path, capsys=capsys)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no fault 'earthquake'; there are killed-controller, ")
