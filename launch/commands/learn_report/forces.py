@@ -25,7 +25,8 @@ _STRETCH: Final = 0.15  # of the log, the part that is drawn at the right
 _READING: Final = (
     "Measured: the force that explains, block of samples by block, what physics left over; noise of the sensors is in it, too. "
     "Predicted: what the residual gives for the same features, where the guard lets it. Explained is the share of the measured "
-    "squares that the prediction takes away, glitches left aside."
+    "squares that the prediction takes away, glitches left aside; below 0 "
+    "nothing would have been better."
 )
 _OVER_TIME: Final = (
     "{log}: pale and broad, measured; thin, predicted. Left: the whole log. Right: {begin:.1f} to {end:.1f} s, where most was "
