@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from mpc_controller.arrays import Array
+from mpc_controller.control.safety_gate import JointLimit
 from mpc_controller.model.dynamics import DisturbedDynamics, equations_hash
 from mpc_controller.model.parameters import Parameters
 from mpc_controller.model.residual.port import ResidualPort
@@ -127,6 +128,7 @@ class Robot:
     quadrotor on the ground must not spin its rotors because its battery was plugged in. `mjcf_adapter` is None where
     x = (qpos, qvel, act) of the MJCF. `mjcf_changes(p)` says where the parameters are in the MJCF (None: nobody said yet).
     Commands act `control_delay_s` later than they are sent; an identified number.
+    `joint_limits` are those that the plant node keeps of measured states: it calls for `hold` while the robot can still stop.
     `excitation` makes how it may be moved to identify it, `residual_port` says where a learned correction enters (None: nobody
     said yet).
     """
@@ -154,6 +156,7 @@ class Robot:
     control_delay_s: float = 0.0
     excitation: Callable[[], Excitation] | None = None
     residual_port: ResidualPort | None = None
+    joint_limits: tuple[JointLimit, ...] = ()
 
     @cached_property
     def model_hash(self) -> str:

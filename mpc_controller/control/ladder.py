@@ -1,4 +1,4 @@
-"""NOMINAL → STALE_PLAN → HOLD → E_STOP: what the plant does, decided by the age of its data alone."""
+"""NOMINAL → STALE_PLAN → HOLD → E_STOP: what the plant does, decided by the age of its data and by the safety gate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mpc_controller.arrays import Array
 from mpc_controller.bus.messages import EStop, Mode, Plan
 from mpc_controller.control.plan_acceptance import PlanAcceptance
 from mpc_controller.control.reject import Reject
+from mpc_controller.control.safety_gate import PlanFacts, message_fault, motion_faults, plan_fault
 from mpc_controller.robot import Robot
 from mpc_controller.solvers.trajectory import Trajectory
 
@@ -17,6 +18,8 @@ _SHORTEST_HOLD_NS = 20_000_000
 # A fallback law that acts on a measurement of the past drives the robot: a car that brakes on its last known speed ends up
 # reversing. In 0.1 s its brake takes 0.2 m/s off 2 m/s; by then an old measurement is still a fair one.
 _BLIND_AFTER_NS = 100_000_000
+# Of plans and stops together. To judge one plan takes 0.05 ms; who sends more has lost its reason.
+_MOST_MESSAGES = 64
 
 
 @final
@@ -53,7 +56,9 @@ class Ladder:
 
         NOMINAL      the newest accepted plan is younger than 1.5 T + its measured latency
         STALE_PLAN   it is not, but the plan is still followed
-        HOLD         the followed plan is max(3 T, 20 ms) old, or its validity ended, or there is none
+        HOLD         the safety gate does not let the plan be followed: it is max(3 T, 20 ms) old, or its validity ended, or it
+                     is of another controller than the one that leads, or too many messages came at once; or it says that the
+                     robot must brake; or there is no plan
         E_STOP       an operator said so, or the sensors gave nothing sound for 0.1 s; until an EStop with clear = True,
                      and then a plan that comes after it is needed
 
@@ -64,6 +69,9 @@ class Ladder:
         self._manifold = robot.dynamics.manifold
         self._stale_after_ns = 3 * plan_period_ns // 2
         self._hold_after_ns = max(3 * plan_period_ns, _SHORTEST_HOLD_NS)
+        self._joint_limits = robot.joint_limits
+        self._positions = _places(robot, [joint.position for joint in robot.joint_limits])
+        self._velocities = _places(robot, [joint.velocity for joint in robot.joint_limits])
         self.acceptance = PlanAcceptance(robot, self._hold_after_ns)
         self.mode = Mode.HOLD
         self.plan: AcceptedPlan | None = None  # the one being followed
@@ -72,14 +80,20 @@ class Ladder:
         self._stopped_by = ""  # nothing: not stopped
         self._stop_sequence = -1
         self._measured_ns: int | None = None
+        self._measured: Array | None = None
+        self._messages = 0  # since the last step
+        self._is_led = False  # a plan may be followed, whether or not the robot has to brake
+        self.motion_faults: tuple[str, ...] = ()  # why it has to
 
-    def measured(self, now_ns: int) -> None:
-        """The sensors gave something sound. Before the first time they are not missed: then no plan can come either."""
-        self._measured_ns = now_ns
+    def measured(self, now_ns: int, measured: Array | None = None) -> None:
+        """The sensors gave something sound, in the order of Robot.measured (None: keep no joint limits). Before the first time
+        they are not missed: then no plan can come either."""
+        self._measured_ns, self._measured = now_ns, measured
 
     def offer(self, plan: Plan, now_ns: int) -> Reject | None:
         """Take a plan in, or say why not."""
-        reason, observed_ns = self.acceptance.judge(plan, now_ns, is_led=self.mode.follows_plans)
+        self._messages += 1
+        reason, observed_ns = self.acceptance.judge(plan, now_ns, self._is_led)
         if reason is not None:
             return reason
         self.latency_ns = now_ns - observed_ns
@@ -102,6 +116,7 @@ class Ladder:
 
     def e_stop(self, message: EStop) -> None:
         """Latch, or unlatch by a newer message that says clear."""
+        self._messages += 1
         if message.clear and message.sequence <= self._stop_sequence:
             return
         self._stop_sequence = max(self._stop_sequence, message.sequence)
@@ -114,7 +129,9 @@ class Ladder:
         while self._waiting and now_ns >= self._waiting[0].start_ns:
             self.plan = self._waiting.popleft()
         before = self.mode
+        self.motion_faults = self._motion_faults()
         self.mode, reason = self._decide(now_ns)
+        self._messages = 0
         return ModeChange(now_ns, before, self.mode, reason) if self.mode != before else None
 
     def _latch(self, stopped_by: str) -> None:
@@ -123,18 +140,36 @@ class Ladder:
         self.plan = None
         self._waiting.clear()
 
+    def _motion_faults(self) -> tuple[str, ...]:
+        if not self._joint_limits or self._measured is None:
+            return ()
+        values = self._measured.tolist()
+        positions, velocities = [values[i] for i in self._positions], [values[i] for i in self._velocities]
+        return motion_faults(self._joint_limits, positions, velocities, bool(self.motion_faults))
+
     def _decide(self, now_ns: int) -> tuple[Mode, str]:
+        self._is_led = False
         if self._stopped_by:
             return Mode.E_STOP, self._stopped_by
-        if self.plan is None:
+        plan = self.plan
+        if plan is None:
             return Mode.HOLD, "no plan"
-        age_ns = now_ns - self.plan.observed_ns
-        if age_ns >= self._hold_after_ns:
-            return Mode.HOLD, f"no plan for {age_ns / 1e6:.1f} ms"
-        if now_ns >= self.plan.valid_until_ns:
-            return Mode.HOLD, "the plan's validity ended"
-        newest = self._waiting[-1] if self._waiting else self.plan
+        ages = (now_ns - plan.observed_ns, plan.valid_until_ns - now_ns)
+        fault = plan_fault(PlanFacts(*ages, plan.epoch, self.acceptance.epoch), self._hold_after_ns)
+        self._is_led = not fault
+        fault = fault or "; ".join(self.motion_faults) or message_fault(self._messages, _MOST_MESSAGES)
+        if fault:
+            return Mode.HOLD, fault
+        newest = self._waiting[-1] if self._waiting else plan
         age_ns = now_ns - newest.observed_ns
         if age_ns >= self._stale_after_ns + newest.latency_ns:
             return Mode.STALE_PLAN, f"no plan for {age_ns / 1e6:.1f} ms"
         return Mode.NOMINAL, "fresh plan"
+
+
+def _places(robot: Robot, names: list[str]) -> list[int]:
+    """Where the states of joint limits are among the measured ones."""
+    missing = [name for name in names if name not in robot.measured]
+    if missing:
+        raise ValueError(f"joint limits of {robot.name} for {', '.join(missing)}; only measured states can have some")
+    return [robot.measured.index(name) for name in names]

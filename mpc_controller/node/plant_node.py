@@ -148,7 +148,10 @@ class _PlantNode:
 
     def command(self, now_ns: int) -> Array:
         """The command of this tick: of the mode, through the gate."""
+        was_braked = bool(self._ladder.motion_faults)
         change = self._ladder.step(now_ns)
+        if self._ladder.motion_faults and not was_braked:
+            self._tell_braked(self._ladder.motion_faults, now_ns)
         if change is not None:
             self._enter(change)
         asked = self._asked(now_ns)
@@ -188,7 +191,7 @@ class _PlantNode:
         self._is_sound = not fault
         if self._is_sound:
             self._measured = measured
-            self._ladder.measured(now_ns)
+            self._ladder.measured(now_ns, measured)
             return
         self._statistics.invalid += 1
         self.events.tell(EventKind.REJECTED, now_ns, f"the driver gave {reading}; {fault}", "invalid measurement")
@@ -223,7 +226,8 @@ class _PlantNode:
         self._statistics.changed(change)
         self._slide_until_ns = change.time_ns + _SLIDE_NS
         plan = self._ladder.plan
-        self._hold.begin(None if plan is None else plan.trajectory.at(change.time_ns)[0])
+        faults = self._ladder.motion_faults
+        self._hold.begin(None if plan is None else plan.trajectory.at(change.time_ns)[0], self._measured if faults else None)
         details = {"from": change.before.name, "to": change.after.name, "reason": change.reason}
         text = f"{change.before.name} -> {change.after.name}: {change.reason}"
         self.events.tell(EventKind.MODE_CHANGE, change.time_ns, text, details=details)
@@ -250,6 +254,11 @@ class _PlantNode:
         self._statistics.interventions += 1
         text = f"command changed by the safety gate: {', '.join(reasons)}"
         self.events.tell(EventKind.SAFETY, now_ns, text, "safety", {"asked": str(asked), "sent": str(command)})
+
+    def _tell_braked(self, faults: tuple[str, ...], now_ns: int) -> None:
+        self._statistics.interventions += 1
+        text = f"the safety gate calls for the brake: {'; '.join(faults)}"
+        self.events.tell(EventKind.SAFETY, now_ns, text, "brake", {str(i): fault for i, fault in enumerate(faults)})
 
     def _finish_tick(self) -> None:
         self._statistics.ticks += 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mpc_controller.control.safety_gate import JointLimit
 from mpc_controller.model.dynamics import DisturbedDynamics
 from mpc_controller.robot import Robot
 from robots.cartpole import tasks
@@ -18,6 +19,10 @@ from robots.cartpole.residual import residual_port
 
 _PLANT_RATE_HZ = 500.0
 _DISTURBANCE_LIMITS = (5.0, 10.0)  # m/s², rad/s²: a quarter of what full force does
+
+# 20 N stop cart and pole, 1 kg, at 20 m/s²; a pole that swings takes a part. Where the pole is near upright the hold law
+# catches it, and may need more of the rail than this. A swing-up moves at 4.2 m/s.
+_RAIL = JointLimit("position", "velocity", "m", -tasks.RAIL_END, tasks.RAIL_END, speed=6.0, deceleration=15.0, reaction_s=0.02)
 
 
 def robot() -> Robot:
@@ -47,4 +52,5 @@ def robot() -> Robot:
         mjcf_changes=mjcf_changes,
         excitation=excitation,
         residual_port=residual_port(),
+        joint_limits=(_RAIL,),
     )

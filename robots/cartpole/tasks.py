@@ -16,7 +16,8 @@ from mpc_controller.problem.optimal_control_problem import OptimalControlProblem
 from mpc_controller.robot import Task
 
 FORCE_LIMIT = 20.0  # N
-TRACK_LIMIT = 1.0  # m; the rail itself ends at 1.3 m
+TRACK_LIMIT = 1.0  # m, of plans
+RAIL_END = 1.3  # m, as in the MJCF
 # Fine where the plan is flown, coarse further out: 1.4 s see a whole swing of the pole (period 1.3 s).
 _GRID = (0.02,) * 20 + (0.05,) * 20
 _STEP_SIZE, _STEP_PERIOD = 0.4, 4.0  # m, s
