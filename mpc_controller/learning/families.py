@@ -36,7 +36,7 @@ def one_step(port: ResidualPort, labels: Labels, features: Array, options: Learn
 
             draft = gaussian_process(labels, features, scale, options.basis, random, (options.members or 1) // 2)
         case _:
-            members = (options.members or MEMBERS) if options.family is Family.ENSEMBLE else 1
+            members = (options.members or MEMBERS) if options.family == Family.ENSEMBLE else 1
             from mpc_controller.learning.jax_one_step import initial_layers
 
             network = mlp_shape(port.nz, options.hidden, port.nr, options.activation)

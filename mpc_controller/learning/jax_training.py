@@ -1,17 +1,15 @@
-"""Training with logs left out in turn: they say when to stop and which outputs help; then once more with all of them."""
+"""Training with logs left out in turn, which say when to stop and which outputs help; then once more with all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
 import numpy as np
-import numpy.typing as npt
 
 from mpc_controller.arrays import Array
-from mpc_controller.identification.log import split
 from mpc_controller.learning.data_set import DataSet, Track
 from mpc_controller.learning.draft import Draft
 from mpc_controller.learning.families import one_step
@@ -20,10 +18,10 @@ from mpc_controller.learning.jax_multi_step import MultiStep, training_steps
 from mpc_controller.learning.jax_one_step import output_values
 from mpc_controller.learning.judge import Judge, draft_residual
 from mpc_controller.learning.labels import Labels, sensor_noise
+from mpc_controller.learning.left_out import divisions
 from mpc_controller.learning.options import LearningError, LearnOptions
 from mpc_controller.model.residual.residual import Residual
 
-_ASIDE = 0.25  # of a single log, its end, that is kept aside
 _STARTS = (1.0, 0.3, 0.0)  # shares of the one-step solution that multi-step training may start from
 _FACTORS = (1.0, 0.75, 0.5, 0.25, 0.0)  # what outputs may be scaled by: all together, then one by one by those next to it
 _MARGIN = 1e-4  # of the score, for which an output is scaled
@@ -109,7 +107,7 @@ def _left_out(
     not: it must be better by more than it will be elsewhere. (With physics fitted anew without them, residuals of the Crazyflie
     come out larger and are worse on a flight of another kind: 0.98 instead of 0.95 of physics alone, position 1.02.)"""
     folds = _Folds()
-    for name, learned, aside, chosen in _divisions(data, tracks, labels, options):
+    for name, learned, aside, chosen in divisions(tracks, labels, options.folds):
         windows, kept = multi.windows(learned), [track for track in aside if judge.judges(track)]
         if not len(windows.starts) or not kept:
             continue
@@ -126,34 +124,6 @@ def _left_out(
         if folds.interrupted:
             break
     return folds
-
-
-_Division = tuple[str, Sequence[Track], Sequence[Track], Labels]
-
-
-def _divisions(data: DataSet, tracks: Sequence[Track], labels: Labels, options: LearnOptions) -> list[_Division]:
-    """What is left out: every track in turn, several at once where there are more than folds, or the end of a single one."""
-    if options.folds == 0:
-        return []
-    if len(tracks) == 1:
-        parts = split(tracks[0].log, 1 - _ASIDE)
-        before, after = (replace(tracks[0], log=part) for part in parts)
-        share = _chosen(labels, np.arange(len(labels.r)) < (1 - _ASIDE) * len(labels.r))
-        return [(after.log.name, [before], [after], share)]
-    groups = np.array_split(np.arange(len(tracks)), min(options.folds, len(tracks)))
-    return [
-        (
-            ", ".join(tracks[k].log.name for k in group),
-            [track for k, track in enumerate(tracks) if k not in group],
-            [tracks[k] for k in group],
-            _chosen(labels, ~np.isin(labels.track, group)),
-        )
-        for group in groups
-    ]
-
-
-def _chosen(labels: Labels, chosen: npt.NDArray[np.bool_]) -> Labels:
-    return replace(labels, z=labels.z[chosen], r=labels.r[chosen], track=labels.track[chosen])
 
 
 def _one_step(data: DataSet, tracks: Sequence[Track], labels: Labels, options: LearnOptions) -> Draft:

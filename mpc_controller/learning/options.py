@@ -38,8 +38,8 @@ class LearnOptions:
     decay: of weights, in the loss. noise: of the starts that a residual is trained from, relative to the sensors'.
     horizon_s: of the training (None: the structure's, but at most MOST_STEPS samples). free_starts: fit windows' initial
     states, too (None: unless the structure has measured_starts). dissipative: the residual may only take energy out.
-    folds: at most so many of the logs are left out in turn, to say when to stop and which outputs to keep (0: all outputs, all
-    epochs). seed: of everything random.
+    folds: at most so many of the logs, or quarters of fewer than four, are left out in turn, to say when to stop and which
+    outputs to keep (0: all outputs, all epochs). seed: of everything random.
     """
 
     family: Family = Family.MLP

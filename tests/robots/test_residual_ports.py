@@ -118,6 +118,14 @@ def test_a_body_that_flies_in_a_turned_world_has_the_same_features_and_a_turned_
     np.testing.assert_allclose(there[9:], here[9:], atol=1e-9)
 
 
+def test_the_crazyflie_sees_how_it_leans_and_not_where_it_heads():
+    x, u, p, _ = anywhere("crazyflie")
+    heading = np.array([np.cos(0.8), 0.0, 0.0, np.sin(0.8)])
+    np.testing.assert_allclose(features("crazyflie", turned(x, heading, slice(7, 10)), u, p), features("crazyflie", x, u, p))
+    up = matrix(x[3:7]).T @ [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(features("crazyflie", x, u, p)[10:], up[:2], atol=1e-12)
+
+
 def test_the_ground_is_near_on_it_and_of_no_account_far_above():
     x, u, p, _ = anywhere("quadrotor")
     proximity = []
