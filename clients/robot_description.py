@@ -12,7 +12,7 @@ from robots import load_robot
 
 def description(robot: Robot) -> dict[str, Any]:
     """Sizes, which states are measured (indices and names), limits, rates, and the hash that plans must have."""
-    dynamics = robot.dynamics
+    dynamics, names = robot.dynamics, robot.dynamics.state_names
     return {
         "robot": robot.name,
         "model_hash": robot.model_hash,
@@ -28,6 +28,21 @@ def description(robot: Robot) -> dict[str, Any]:
         "control_upper": robot.control_upper.tolist(),
         "control_slew": robot.control_slew.tolist(),
         "neutral": robot.neutral.tolist(),
+        "joint_limits": [
+            {
+                "position": names.index(limit.position),
+                "velocity": names.index(limit.velocity),
+                "position_name": limit.position,
+                "velocity_name": limit.velocity,
+                "unit": limit.unit,
+                "lower": limit.lower,
+                "upper": limit.upper,
+                "speed": limit.speed,
+                "deceleration": limit.deceleration,
+                "reaction_s": limit.reaction_s,
+            }
+            for limit in robot.joint_limits
+        ],
         "passive_without_plan": robot.passive_without_plan,
         "plant_rate_hz": robot.plant_rate_hz,
         "plan_rate_hz": robot.control_rate_hz,

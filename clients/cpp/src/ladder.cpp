@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "mpc_plant/safety_gate.hpp"
+#include "mpc_plant/text.hpp"
+
 namespace mpc_plant {
 namespace {
 
@@ -10,6 +13,8 @@ constexpr std::int64_t shortest_hold_ns = 20'000'000;
 // A fallback law that acts on a measurement of the past drives the robot: a car that brakes on its last known speed ends up
 // reversing. In 0.1 s its brake takes 0.2 m/s off 2 m/s; by then an old measurement is still a fair one.
 constexpr std::int64_t blind_after_ns = 100'000'000;
+// Of plans and stops together; who sends more has lost its reason.
+constexpr std::size_t most_messages = 64;
 
 std::string milliseconds(const char* format, std::int64_t ns) {
     char text[64];
@@ -20,12 +25,14 @@ std::string milliseconds(const char* format, std::int64_t ns) {
 }  // namespace
 
 Ladder::Ladder(const Robot& robot)
-    : stale_after_ns_(3 * robot.plan_period_ns() / 2),
+    : robot_(robot),
+      stale_after_ns_(3 * robot.plan_period_ns() / 2),
       hold_after_ns_(std::max(3 * robot.plan_period_ns(), shortest_hold_ns)),
       acceptance_(robot, hold_after_ns_) {}
 
 Reject Ladder::offer(Plan plan, std::int64_t now_ns) {
-    const auto [reason, observed_ns] = acceptance_.judge(plan, now_ns, follows_plans(mode_));
+    ++messages_;
+    const auto [reason, observed_ns] = acceptance_.judge(plan, now_ns, is_led_);
     if (reason != Reject::none) return reason;
     latency_ns_ = now_ns - observed_ns;
     // What would start later than a newer plan has nothing to say any more, nor has a controller that does not lead.
@@ -38,6 +45,7 @@ Reject Ladder::offer(Plan plan, std::int64_t now_ns) {
 }
 
 void Ladder::e_stop(const EStop& message) {
+    ++messages_;
     if (message.clear && stop_sequence_ && message.sequence <= *stop_sequence_) return;
     stop_sequence_ = std::max(stop_sequence_.value_or(0), message.sequence);
     latch(message.clear ? "" : "stopped by an operator");
@@ -53,7 +61,9 @@ std::optional<ModeChange> Ladder::step(std::int64_t now_ns) {
     }
     const Mode before = mode_;
     std::string reason;
+    if (!measured_.empty()) motion_faults_ = mpc_plant::motion_faults(robot_, measured_, !motion_faults_.empty());
     mode_ = decide(now_ns, reason);
+    messages_ = 0;
     if (mode_ == before) return std::nullopt;
     return ModeChange{now_ns, before, mode_, reason};
 }
@@ -65,12 +75,17 @@ void Ladder::latch(const std::string& stopped_by) {
     waiting_.clear();
 }
 
-Mode Ladder::decide(std::int64_t now_ns, std::string& reason) const {
+Mode Ladder::decide(std::int64_t now_ns, std::string& reason) {
+    is_led_ = false;
     if (!stopped_by_.empty()) return reason = stopped_by_, Mode::e_stop;
     if (!plan_) return reason = "no plan", Mode::hold;
-    const std::int64_t age_ns = now_ns - plan_->observed_ns;
-    if (age_ns >= hold_after_ns_) return reason = milliseconds("no plan for %.1f ms", age_ns), Mode::hold;
-    if (now_ns >= plan_->plan.valid_until_ns) return reason = "the plan's validity ended", Mode::hold;
+    const PlanFacts facts{now_ns - plan_->observed_ns, plan_->plan.valid_until_ns - now_ns, plan_->plan.epoch,
+                          acceptance_.epoch()};
+    reason = plan_fault(facts, hold_after_ns_);
+    is_led_ = reason.empty();
+    if (is_led_) reason = joined(motion_faults_, "; ");
+    if (reason.empty()) reason = message_fault(messages_, most_messages);
+    if (!reason.empty()) return Mode::hold;
     const AcceptedPlan& newest = waiting_.empty() ? *plan_ : *waiting_.back();
     const std::int64_t newest_age_ns = now_ns - newest.observed_ns;
     if (newest_age_ns >= stale_after_ns_ + newest.latency_ns) {

@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <map>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -12,6 +14,7 @@
 #include "mpc_plant/ladder.hpp"
 #include "mpc_plant/measurement.hpp"
 #include "mpc_plant/safety_gate.hpp"
+#include "mpc_plant/text.hpp"
 #include "mpc_plant/tracker.hpp"
 
 namespace mpc_plant {
@@ -19,6 +22,17 @@ namespace {
 
 // After a change of mode the command slides to its new source; longer than from limit to limit on any robot (20 ms at most).
 constexpr std::int64_t slide_ns = 200'000'000;
+constexpr std::int64_t health_period_ns = 1'000'000'000;
+
+/// The shortest text that gives the same number back.
+std::string shortest(double value) {
+    char text[40];
+    for (int digits = 1; digits <= 17; ++digits) {
+        std::snprintf(text, sizeof text, "%.*g", digits, value);
+        if (std::strtod(text, nullptr) == value) break;
+    }
+    return text;
+}
 
 std::string text_of(const Vector& values) {
     std::string text = "[";
@@ -28,12 +42,6 @@ std::string text_of(const Vector& values) {
         text += number;
     }
     return text + "]";
-}
-
-std::string joined(const std::vector<std::string>& words) {
-    std::string text;
-    for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-    return text;
 }
 
 /// One tick after the other: publish, take plans in, decide the mode, make a command and gate it.
@@ -88,7 +96,10 @@ public:
 
     /// The command of this tick: of the mode, through the gate.
     const Vector& command() {
-        if (const auto change = ladder_.step(now_ns_)) enter(*change);
+        const bool was_braked = !ladder_.motion_faults().empty();
+        const auto change = ladder_.step(now_ns_);
+        if (!ladder_.motion_faults().empty() && !was_braked) tell_braked(ladder_.motion_faults());
+        if (change) enter(*change);
         const Vector wanted = asked();
         Gated gated = gate(wanted, command_, limits_);
         if (!gated.reasons.empty()) count_gated(gated, wanted);
@@ -96,6 +107,21 @@ public:
         ++totals_.ticks;
         tell(false);
         return command_;
+    }
+
+    Mode mode() const { return ladder_.mode(); }
+
+    bool is_still() const { return mode() == Mode::hold || mode() == Mode::e_stop; }
+
+    bool is_health_due() const { return now_ns_ - health_ns_ >= health_period_ns; }
+
+    /// What the robot reports of itself, as an event where there is any.
+    void tell_health(const std::map<std::string, double>& health) {
+        health_ns_ = now_ns_;
+        if (health.empty()) return;
+        EventLog::Details details;
+        for (const auto& [name, value] : health) details[name] = shortest(value);
+        send(encode(Event{EventKind::info, now_ns_, "plant", "health of the robot", 1, details}));
     }
 
     /// Says the last words.
@@ -113,7 +139,7 @@ private:
         const std::string fault = check_.fault_of(measured);
         if (fault.empty()) {
             measured_ = measured;
-            ladder_.measured(now_ns_);
+            ladder_.measured(now_ns_, measured);
             return;
         }
         ++totals_.invalid_measurements;
@@ -131,7 +157,12 @@ private:
     void enter(const ModeChange& change) {
         slide_until_ns_ = change.time_ns + slide_ns;
         const auto& plan = ladder_.plan();
-        hold_.begin(plan ? std::optional(state_at(plan->plan, robot_.manifold, change.time_ns)) : std::nullopt);
+        const Vector braked_at = ladder_.motion_faults().empty() ? Vector() : measured_;
+        if (plan) {
+            hold_.begin(state_at(plan->plan, robot_.manifold, change.time_ns), braked_at);
+        } else {
+            hold_.begin();
+        }
         const std::string before = name_of(change.before), after = name_of(change.after);
         const std::string text = before + " -> " + after + ": " + change.reason;
         events_.tell(EventKind::mode_change, change.time_ns, text, "",
@@ -159,8 +190,16 @@ private:
             return;
         }
         ++totals_.safety_interventions;
-        events_.tell(EventKind::safety, now_ns_, "command changed by the safety gate: " + joined(gated.reasons), "safety",
+        events_.tell(EventKind::safety, now_ns_, "command changed by the safety gate: " + joined(gated.reasons, ", "), "safety",
                      {{"asked", text_of(wanted)}, {"sent", text_of(gated.command)}});
+    }
+
+    void tell_braked(const std::vector<std::string>& faults) {
+        ++totals_.safety_interventions;
+        EventLog::Details details;
+        for (std::size_t i = 0; i < faults.size(); ++i) details[std::to_string(i)] = faults[i];
+        const std::string text = "the safety gate calls for the brake: " + joined(faults, "; ");
+        events_.tell(EventKind::safety, now_ns_, text, "brake", details);
     }
 
     void tell(bool is_last) {
@@ -185,7 +224,7 @@ private:
     Vector command_;
     std::shared_ptr<const AcceptedPlan> followed_;  // the plan behind the command
     std::uint64_t sequence_ = 0;
-    std::int64_t now_ns_ = 0, slide_until_ns_ = 0;
+    std::int64_t now_ns_ = 0, slide_until_ns_ = 0, health_ns_ = -health_period_ns;
 };
 
 }  // namespace
@@ -207,7 +246,9 @@ Summary run(Plant& plant, const Robot& robot, Link& link, Clock& clock, const Ru
         if (!failure.empty()) break;
         node.publish(now_ns, reading);
         node.take_in();
-        plant.apply(node.command());
+        const Vector& command = node.command();
+        if (!node.is_still() || !plant.keeps_still(node.mode())) plant.apply(command);
+        if (node.is_health_due()) node.tell_health(plant.health());
     }
     return {node.finish(), failure};
 }

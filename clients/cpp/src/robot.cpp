@@ -21,6 +21,7 @@ public:
             refuse("it is not a JSON object; `python clients/robot_description.py ROBOT` writes one");
         }
     }
+    explicit Fields(const google::protobuf::Struct& object) : object_(object) {}
 
     std::string text(const std::string& name) const {
         const auto& value = at(name);
@@ -33,9 +34,14 @@ public:
         return at(name).bool_value();
     }
 
+    double finite(const std::string& name) const {
+        if (!at(name).has_number_value() || !std::isfinite(at(name).number_value())) refuse("'" + name + "' must be a number");
+        return at(name).number_value();
+    }
+
     double above_zero(const std::string& name) const {
-        const double value = at(name).number_value();
-        if (!(std::isfinite(value) && value > 0)) refuse("'" + name + "' must be a number above 0");
+        const double value = finite(name);
+        if (value <= 0) refuse("'" + name + "' must be a number above 0");
         return value;
     }
 
@@ -50,6 +56,15 @@ public:
     }
 
     std::size_t count(const std::string& name) const { return whole(name, above_zero(name)); }
+
+    std::size_t index(const std::string& name) const { return whole(name, finite(name)); }
+
+    std::vector<Fields> objects(const std::string& name) const {
+        if (!at(name).has_list_value()) refuse("'" + name + "' must be a list of objects");
+        std::vector<Fields> result;
+        for (const auto& value : at(name).list_value().values()) result.emplace_back(value.struct_value());
+        return result;
+    }
 
     std::vector<std::size_t> indices(const std::string& name) const {
         std::vector<std::size_t> result;
@@ -93,6 +108,26 @@ void check_indices(const Robot& robot) {
     }
 }
 
+JointLimit joint_limit(const Fields& fields) {
+    return {fields.index("position"),     fields.index("velocity"),    fields.text("position_name"),
+            fields.text("velocity_name"), fields.text("unit"),         fields.finite("lower"),
+            fields.finite("upper"),       fields.above_zero("speed"),  fields.above_zero("deceleration"),
+            fields.finite("reaction_s")};
+}
+
+void check_joint_limits(const Robot& robot) {
+    for (const JointLimit& limit : robot.joint_limits) {
+        for (const std::size_t index : {limit.position, limit.velocity}) {
+            if (std::find(robot.measured.begin(), robot.measured.end(), index) == robot.measured.end()) {
+                refuse("'joint_limits' of " + limit.position_name + ": only measured states can have some");
+            }
+        }
+        if (!(limit.lower < limit.upper && limit.reaction_s >= 0)) {
+            refuse("'joint_limits' of " + limit.position_name + ": 'lower' must be below 'upper', 'reaction_s' at least 0");
+        }
+    }
+}
+
 void check_controls(const Robot& robot, std::size_t nu) {
     for (const Vector* v : {&robot.control_lower, &robot.control_upper, &robot.control_slew, &robot.neutral}) {
         if (v->size() != nu || !all_finite(*v)) {
@@ -129,7 +164,9 @@ Robot parse_robot(const std::string& json) {
     robot.passive_without_plan = fields.flag("passive_without_plan");
     robot.plant_rate_hz = fields.above_zero("plant_rate_hz");
     robot.plan_rate_hz = fields.above_zero("plan_rate_hz");
+    for (const Fields& limit : fields.objects("joint_limits")) robot.joint_limits.push_back(joint_limit(limit));
     check_indices(robot);
+    check_joint_limits(robot);
     check_controls(robot, fields.count("controls"));
     return robot;
 }

@@ -17,7 +17,7 @@ constexpr int send_high_water_mark = 2000;
 // What is kept of each peer that sends; more waits at the peer. Of the largest plans these would be 0.13 GB.
 constexpr int receive_high_water_mark = 128;
 constexpr std::int64_t longest_subscription = 256;
-constexpr int heartbeat_ms = 1000, heartbeat_timeout_ms = 3000;
+constexpr int heartbeat_ms = 1000, heartbeat_timeout_ms = 3000, handshake_ms = 3000;
 
 [[noreturn]] void refuse(const std::string& endpoint) {
     const int error = zmq_errno();
@@ -32,6 +32,7 @@ void* bound(void* socket, const std::string& endpoint, bool is_tcp, std::int64_t
     set(ZMQ_SNDHWM, send_high_water_mark);
     set(ZMQ_RCVHWM, receive_high_water_mark);
     set(ZMQ_IPV6, 0);
+    set(ZMQ_HANDSHAKE_IVL, handshake_ms);
     zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &longest, sizeof longest);
     if (is_tcp) {
         set(ZMQ_HEARTBEAT_IVL, heartbeat_ms);

@@ -45,7 +45,8 @@ PlanAcceptance judge_of(const Json& test, const Robot& robot) {
 void check_step(const Json& step, std::uint64_t sequence, Ladder& ladder, Checker& checker) {
     const std::int64_t now_ns = step["now_ns"].integer();
     ladder.observed(sequence, now_ns);
-    if (step["is_sound"].flag()) ladder.measured(now_ns);
+    const Vector measured = step["measured"].vector();
+    if (!measured.empty()) ladder.measured(now_ns, measured);
     std::vector<std::string> refused;
     for (const Json& entry : step["frames"].list()) {
         const std::string frame = entry.bytes();
@@ -73,6 +74,17 @@ void check_step(const Json& step, std::uint64_t sequence, Ladder& ladder, Checke
     checker.close("followed" + where, followed, step["followed"].vector());
 }
 
+void check_faults(const Json& test, const Robot& robot, Checker& checker) {
+    for (const Json& motion : test["motions"].list()) {
+        const auto faults = motion_faults(robot, motion["measured"].vector(), motion["is_braked"].flag());
+        checker.same("faults at " + motion["measured"].dump(), joined(faults), joined(motion["faults"].list()));
+    }
+    for (const Json& plan : test["plans"].list()) {
+        const PlanFacts facts{plan["age_ns"].integer(), plan["valid_ns"].integer(), plan["epoch"].natural(), 3};
+        checker.same("fault of " + plan.dump(), plan_fault(facts, test["oldest_ns"].integer()), plan["fault"].text());
+    }
+}
+
 }  // namespace
 
 void check_acceptance(const Json& test, Checker& checker) {
@@ -91,6 +103,10 @@ void check_acceptance(const Json& test, Checker& checker) {
 }
 
 void check_gate(const Json& test, Checker& checker) {
+    if (test.has("motions")) {
+        check_faults(test, robot_of(test), checker);
+        return;
+    }
     const CommandLimits limits(robot_of(test));
     checker.close("step", limits.step, test["step"].vector());
     for (const Json& command : test["commands"].list()) {

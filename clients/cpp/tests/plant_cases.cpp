@@ -16,6 +16,8 @@ class Script final : public Plant, public Link, public Clock {
 public:
     Script(const Json& test, const Robot& robot) : robot_(robot), ticks_(test["ticks"].list()) {
         for (const Json& row : test["hold_gain"].list()) hold_gain_.push_back(row.vector());
+        keeps_still_ = test["keeps_still"].flag();
+        if (keeps_still_) health_["temperature_celsius"] = test["temperature_celsius"].number();
     }
 
     std::int64_t tick() noexcept override {
@@ -45,6 +47,15 @@ public:
         return u;
     }
 
+    bool keeps_still(Mode) noexcept override {
+        if (!keeps_still_) return false;
+        commands.emplace_back();
+        stop = ++next_ == ticks_.size();
+        return true;
+    }
+
+    std::map<std::string, double> health() noexcept override { return health_; }
+
     std::vector<std::string> given(std::size_t tick) const {
         std::vector<std::string> result;
         for (const Json& frame : ticks_[tick]["frames"].list()) result.push_back(frame.bytes());
@@ -52,7 +63,7 @@ public:
     }
 
     std::vector<std::vector<std::string>> frames;  // sent, by tick; the last words are with the last
-    std::vector<Vector> commands;
+    std::vector<Vector> commands;  // empty where the robot kept still by itself
     std::atomic<bool> stop{false};
 
 private:
@@ -61,6 +72,8 @@ private:
     const Robot& robot_;
     std::vector<Json> ticks_;
     std::vector<Vector> hold_gain_;
+    bool keeps_still_ = false;
+    std::map<std::string, double> health_;
     std::size_t next_ = 0;
 };
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from mpc_controller.arrays import Array
 from mpc_controller.bus.codec import decode
 from mpc_controller.bus.messages import EStop, Plan
 from mpc_controller.control.ladder import Ladder
 from mpc_controller.robot import Robot
-from tests.bus.vectors.machines import MS, described, frame, plan, sled
+from tests.bus.vectors.machines import MS, described, frame, plan, rail, rounded, sled
 
 _TICK = 2 * MS
+_SOUND, _NONE = np.zeros(1), np.zeros(0)  # what sensors without news and sensors that fell silent give
+
 Said = list[Plan | EStop]
 
 
@@ -25,18 +29,20 @@ def cases() -> list[dict[str, Any]]:
         _case("plans stop, at 500 Hz", fast, _stop_and_return(fast)),
         _case("stops and clears", sled(), _stops(sled())),
         _case("sensors fall silent", sled(), _silence(sled())),
+        _case("limits of a joint", rail(), _joint(rail())),
+        _case("too many messages", sled(), _crowd(sled())),
         *(_case(f"anything, seed {seed}", sled(), _anything(sled(), seed)) for seed in range(3)),
     ]
 
 
-def _stop_and_return(robot: Robot) -> Iterator[tuple[Said, bool]]:
+def _stop_and_return(robot: Robot) -> Iterator[tuple[Said, Array]]:
     """Plans every 10 ms that start 2 ms after they come; one is left out, then six, and in the end they stop."""
     for tick in range(110):
         is_due = tick % 5 == 0 and tick != 20 and not 30 <= tick < 60 and tick < 75
-        yield [_answer(robot, tick, delay=2, lead=6 * MS)] if is_due else [], True
+        yield [_answer(robot, tick, delay=2, lead=6 * MS)] if is_due else [], _SOUND
 
 
-def _stops(robot: Robot) -> Iterator[tuple[Said, bool]]:
+def _stops(robot: Robot) -> Iterator[tuple[Said, Array]]:
     words: dict[int, Said] = {
         20: [EStop(5)],
         25: [EStop(4, clear=True)],
@@ -48,17 +54,32 @@ def _stops(robot: Robot) -> Iterator[tuple[Said, bool]]:
     }
     for tick in range(90):
         plans: Said = [_answer(robot, tick, delay=1, lead=0)] if tick % 5 == 0 and tick else []
-        yield [*plans, *words.get(tick, [])], True
+        yield [*plans, *words.get(tick, [])], _SOUND
 
 
-def _silence(robot: Robot) -> Iterator[tuple[Said, bool]]:
+def _silence(robot: Robot) -> Iterator[tuple[Said, Array]]:
     clears: dict[int, Said] = {75: [EStop(1, clear=True)], 90: [EStop(2, clear=True)]}
     for tick in range(120):
         plans: Said = [_answer(robot, tick, delay=1, lead=0)] if tick % 5 == 0 and tick else []
-        yield [*plans, *clears.get(tick, [])], not 20 <= tick < 80
+        yield [*plans, *clears.get(tick, [])], _NONE if 20 <= tick < 80 else _SOUND
 
 
-def _anything(robot: Robot, seed: int) -> Iterator[tuple[Said, bool]]:
+def _joint(robot: Robot) -> Iterator[tuple[Said, Array]]:
+    """It moves to and fro, ever further and faster."""
+    for tick in range(120):
+        plans: Said = [_answer(robot, tick, delay=1, lead=0)] if tick % 5 == 0 and tick else []
+        growth, angle = 0.02 * tick, 0.25 * tick
+        yield plans, rounded(growth * np.array([math.sin(angle), 1.4 * math.cos(angle)]))
+
+
+def _crowd(robot: Robot) -> Iterator[tuple[Said, Array]]:
+    """More than 64 messages at once, twice: those after the first are old."""
+    for tick in range(30):
+        plans: Said = [_answer(robot, tick, delay=1, lead=0)] if tick % 5 == 0 and tick else []
+        yield [*plans, *([EStop(0, clear=True)] * {2: 1, 12: 65, 20: 64}.get(tick, 0))], _SOUND
+
+
+def _anything(robot: Robot, seed: int) -> Iterator[tuple[Said, Array]]:
     """Two controllers, late and early plans, failed solves, short validity, stops, and sensors with pauses."""
     random = np.random.default_rng(seed)
     silent_until = 0
@@ -70,7 +91,7 @@ def _anything(robot: Robot, seed: int) -> Iterator[tuple[Said, bool]]:
             said.append(EStop(int(random.integers(0, 2 + tick // 8)), bool(random.random() < 0.7)))
         if random.random() < 0.01:
             silent_until = tick + int(random.integers(10, 70))
-        yield said, tick >= silent_until
+        yield said, _SOUND if tick >= silent_until else _NONE
 
 
 def _random_answer(robot: Robot, tick: int, random: np.random.Generator) -> Plan:
@@ -89,15 +110,15 @@ def _answer(robot: Robot, tick: int, delay: int, lead: int) -> Plan:
     return plan(robot, np.random.default_rng(tick), answered * period + lead, **sequences)
 
 
-def _case(name: str, robot: Robot, script: Iterator[tuple[Said, bool]]) -> dict[str, Any]:
+def _case(name: str, robot: Robot, script: Iterator[tuple[Said, Array]]) -> dict[str, Any]:
     period_ns, tick_ns = round(1e9 / robot.control_rate_hz), round(1e9 / robot.plant_rate_hz)
     ladder = Ladder(robot, period_ns)
     steps = []
-    for tick, (said, is_sound) in enumerate(script):
+    for tick, (said, measured) in enumerate(script):
         now_ns = tick * tick_ns
         ladder.acceptance.observed(tick + 1, now_ns)
-        if is_sound:
-            ladder.measured(now_ns)
+        if measured.size:
+            ladder.measured(now_ns, measured)
         frames = [frame(message) for message in said]
         refused = []
         for written in frames:
@@ -111,7 +132,7 @@ def _case(name: str, robot: Robot, script: Iterator[tuple[Said, bool]]) -> dict[
         followed = [] if ladder.plan is None else [ladder.plan.epoch, ladder.plan.sequence, ladder.plan.observed_ns]
         outcome = {"refused": refused, "mode": ladder.mode.name, "why": "" if change is None else change.reason}
         steps.append(
-            {"now_ns": now_ns, "is_sound": is_sound, "frames": frames, **outcome}
+            {"now_ns": now_ns, "measured": measured, "frames": frames, **outcome}
             | {"followed": followed, "latency_ns": ladder.latency_ns, "epoch": ladder.acceptance.epoch}
         )
     return {"name": name, "robot": described(robot), "steps": steps}

@@ -11,6 +11,7 @@ from clients.robot_description import description
 from mpc_controller.arrays import Array
 from mpc_controller.bus.codec import encode
 from mpc_controller.bus.messages import Plan
+from mpc_controller.control.safety_gate import JointLimit
 from mpc_controller.robot import Robot
 from tests.control import machines
 
@@ -33,6 +34,12 @@ def fixed(robot: Robot) -> Robot:
 def sled(**changes: Any) -> Robot:
     """One state of two is measured."""
     return fixed(machines.sled(**changes))
+
+
+def rail() -> Robot:
+    """The sled with both states measured and limits of its position and velocity."""
+    limit = JointLimit("q", "q_dot", "m", -1.0, 1.5, 2.0, 8.0, 0.01)
+    return sled(measured=("q", "q_dot"), measurement_std=np.array([1e-3, 1e-2]), joint_limits=(limit,))
 
 
 def top(**changes: Any) -> Robot:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -16,9 +17,10 @@ from mpc_controller.node.clock import Clock
 from mpc_controller.node.plant import Plant
 from mpc_controller.node.plant_node import PlantOptions, run_plant
 from mpc_controller.robot import Robot
-from tests.bus.vectors.machines import MS, described, frame, linear_hold, plan, rounded, sled, top, unit_quaternions
+from tests.bus.vectors.machines import MS, described, frame, linear_hold, plan, rail, rounded, sled, top, unit_quaternions
 
 _TICK = 2 * MS
+_TEMPERATURE = 36.625
 
 
 @final
@@ -41,6 +43,8 @@ def cases() -> list[dict[str, Any]]:
         _case("a flight with everything", sled(), sled_gain, _everything),
         _case("neutral until a plan was followed", sled(passive_without_plan=True, neutral=np.array([1.5])), sled_gain, _short),
         _case("attitudes", top(), top_gain, _attitudes),
+        _case("limits of a joint", rail(), sled_gain, _joint),
+        _case("a robot that keeps still by its own means", sled(), sled_gain, _short, keeps_still=True),
     ]
 
 
@@ -75,6 +79,16 @@ def _short(robot: Robot, random: np.random.Generator) -> list[Tick]:
         words: list[Message | bytes] = [_answer(robot, random, k)] if 10 <= k < 25 and k % 5 == 0 else []
         words += [EStop(1)] if k == 45 else [EStop(2, clear=True)] if k == 50 else []
         ticks.append(Tick(rounded(0.1 * random.standard_normal(1)), words))
+    return ticks
+
+
+def _joint(robot: Robot, random: np.random.Generator) -> list[Tick]:
+    """To and fro, ever further and faster, until the plans end."""
+    ticks = []
+    for k in range(120):
+        words: list[Message | bytes] = [_answer(robot, random, k, delay=1)] if 5 <= k < 100 and k % 5 == 0 else []
+        measured = 0.02 * k * np.array([math.sin(0.25 * k), 1.4 * math.cos(0.25 * k)])
+        ticks.append(Tick(rounded(measured), words))
     return ticks
 
 
@@ -117,8 +131,8 @@ class _ScriptedLink(PlantEnd):
 class _ScriptedPlant(Clock, Plant):
     """The plant, and its clock: both step through the script."""
 
-    def __init__(self, script: list[Tick], link: _ScriptedLink) -> None:
-        self._script, self._link = script, link
+    def __init__(self, script: list[Tick], link: _ScriptedLink, keeps_still: bool) -> None:
+        self._script, self._link, self._keeps_still = script, link, keeps_still
         self._next = 0
         self.frames: list[list[bytes]] = []
         self.commands: list[Array] = []
@@ -143,24 +157,36 @@ class _ScriptedPlant(Clock, Plant):
         self.commands.append(u.copy())
         self._next += 1
 
+    def hold(self) -> bool:
+        if self._keeps_still:
+            self.apply(np.zeros(0))  # so that it counts as a tick
+        return self._keeps_still
+
+    def stop(self) -> bool:
+        return self.hold()
+
+    def health(self) -> Mapping[str, float]:
+        return {"temperature_celsius": _TEMPERATURE} if self._keeps_still else {}
+
     def close(self) -> None:
         """Nothing to free."""
 
 
-def _case(name: str, robot: Robot, gain: Array, script: Script) -> dict[str, Any]:
+def _case(name: str, robot: Robot, gain: Array, script: Script, keeps_still: bool = False) -> dict[str, Any]:
     robot = linear_hold(robot, gain)
     robot.__dict__["model_hash"] = "0123456789ab"  # a copy has no cached properties
     link = _ScriptedLink()
     given = script(robot, np.random.default_rng(7))
-    plant = _ScriptedPlant(given, link)
+    plant = _ScriptedPlant(given, link, keeps_still)
     run_plant(plant, robot, link, plant, PlantOptions(), lambda: plant.is_over)
+    still = {"keeps_still": keeps_still, "temperature_celsius": _TEMPERATURE}
     ticks = []
     for k, tick in enumerate(given):
         frames = plant.frames[k]
         entry = {"time_ns": k * _TICK, "measured": tick.reading, "frames": [f.hex() for f in frames]}
         truth = {} if tick.truth is None else {"truth": tick.truth}
         ticks.append(entry | truth | {"command": plant.commands[k], "sent": [_told(f, frames) for f in plant.said[k]]})
-    return {"name": name, "robot": described(robot), "hold_gain": gain, "ticks": ticks}
+    return {"name": name, "robot": described(robot), "hold_gain": gain, **still, "ticks": ticks}
 
 
 def _told(sent: bytes, given: list[bytes]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -67,5 +66,8 @@ def plant_modes(case: dict[str, Any]) -> list[str]:
 def test_the_plant_says_everything_that_it_can_say() -> None:
     sent = [message for case in load("plant") for tick in case["ticks"] for message in tick["sent"]]
     assert {name for message in sent for name in message} == {"observation", "truth", "event", "repeats"}
-    events = Counter(message["event"]["kind"] for message in sent if "event" in message)
-    assert set(events) == {0, 1, 2, 6}  # changes of mode, refusals, the safety gate, totals
+    events = [message["event"] for message in sent if "event" in message]
+    assert {event["kind"] for event in events} == {0, 1, 2, 6}  # changes of mode, refusals, the safety gate, totals and health
+    texts = "\n".join(event.get("text", "") for event in events)
+    for words in ("changed by the safety gate: range, slew", "calls for the brake", "health of the robot", "totals of the run"):
+        assert words in texts

@@ -13,19 +13,24 @@ using HoldLaw = std::function<Vector(const Vector& state, const Vector& planned)
 /// The robot's hold law about one place: the state that the last plan wanted when the hold began.
 ///
 /// Without a plan (at the start, after a stop) it is where the robot was first measured since; unmeasured entries are then at
-/// rest. The command is Robot::neutral until there is a measurement, and without a plan for robots that are
-/// `passive_without_plan`.
+/// rest. When the safety gate made the robot brake it is where the robot was then. It is always within the joint limits. The
+/// command is Robot::neutral until there is a measurement, and without a plan for robots that are `passive_without_plan`.
 class Hold {
 public:
     Hold(const Robot& robot, HoldLaw law);
 
-    /// From now on about the planned state (nx), or about where the robot is (nullopt).
-    void begin(std::optional<Vector> planned) { place_ = std::move(planned); }
+    /// From now on about where the robot is.
+    void begin() { place_.reset(); }
+
+    /// From now on about the planned state (nx). `braked_at`: the measured states at which it was told to brake; empty when it was
+    /// not.
+    void begin(const Vector& planned, const Vector& braked_at) { place_ = allowed(with(planned, braked_at)); }
 
     /// (nu) for the last sound measured states; empty when there never were any.
     Vector command(const Vector& measured);
 
 private:
+    Vector allowed(Vector state) const;
     Vector with(const Vector& state, const Vector& measured) const;
 
     const Robot& robot_;

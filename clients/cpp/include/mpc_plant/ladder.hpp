@@ -30,7 +30,9 @@ struct ModeChange {
 ///
 ///     NOMINAL      the newest accepted plan is younger than 1.5 T + its measured latency
 ///     STALE_PLAN   it is not, but the plan is still followed
-///     HOLD         the followed plan is max(3 T, 20 ms) old, or its validity ended, or there is none
+///     HOLD         the safety gate does not let the plan be followed: it is max(3 T, 20 ms) old, or its validity ended, or it
+///                  is of another controller than the one that leads, or too many messages came at once; or it says that the
+///                  robot must brake; or there is no plan
 ///     E_STOP       an operator said so, or the sensors gave nothing sound for 0.1 s; until an EStop with clear = true,
 ///                  and then a plan that comes after it is needed
 ///
@@ -43,7 +45,10 @@ public:
     void observed(std::uint64_t sequence, std::int64_t now_ns) { acceptance_.observed(sequence, now_ns); }
 
     /// The sensors gave something sound. Before the first time they are not missed: then no plan can come either.
-    void measured(std::int64_t now_ns) { measured_ns_ = now_ns; }
+    void measured(std::int64_t now_ns, const Vector& measured) {
+        measured_ns_ = now_ns;
+        measured_ = measured;
+    }
 
     /// Takes a plan in, or says why not.
     Reject offer(Plan plan, std::int64_t now_ns);
@@ -57,12 +62,14 @@ public:
     Mode mode() const { return mode_; }
     const std::shared_ptr<const AcceptedPlan>& plan() const { return plan_; }  // the one being followed; null: none
     std::int64_t latency_ns() const { return latency_ns_; }                    // of the last accepted plan; −1: none yet
+    const std::vector<std::string>& motion_faults() const { return motion_faults_; }  // why the robot has to brake
     const PlanAcceptance& acceptance() const { return acceptance_; }
 
 private:
     void latch(const std::string& stopped_by);
-    Mode decide(std::int64_t now_ns, std::string& reason) const;
+    Mode decide(std::int64_t now_ns, std::string& reason);
 
+    const Robot& robot_;
     std::int64_t stale_after_ns_, hold_after_ns_;
     PlanAcceptance acceptance_;
     Mode mode_ = Mode::hold;
@@ -72,6 +79,10 @@ private:
     std::string stopped_by_;                                   // empty: not stopped
     std::optional<std::uint64_t> stop_sequence_;
     std::optional<std::int64_t> measured_ns_;
+    Vector measured_;
+    std::size_t messages_ = 0;  // since the last step
+    bool is_led_ = false;       // a plan may be followed, whether or not the robot has to brake
+    std::vector<std::string> motion_faults_;
 };
 
 }  // namespace mpc_plant

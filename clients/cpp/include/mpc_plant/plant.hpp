@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <string>
 
 #include "mpc_plant/clock.hpp"
@@ -19,7 +20,7 @@ struct Reading {
 
 /// A real robot's driver or a simulator: what its author writes. The loop around it is `run`.
 ///
-/// All three are called from one thread, once a tick and never waited for: they must return well within the tick. They can't
+/// All are called from one thread, once a tick and never waited for: they must return well within the tick. They can't
 /// throw. The destructor leaves the robot safe.
 class Plant {
 public:
@@ -29,6 +30,13 @@ public:
 
     /// Hold the command u (nu) from now on; a simulator advances by one period.
     virtual void apply(const Vector& u) noexcept = 0;
+
+    /// Asked in every tick of HOLD and of E_STOP: keep the robot still by its own means, such as a firmware's position mode or a
+    /// brake. False where it has none: then `apply` gets what `hold` makes, or zeros (the nearest to them within the limits).
+    virtual bool keeps_still(Mode) noexcept { return false; }
+
+    /// What else the robot reports, by name with its unit at the end, such as motor_1_temperature_celsius. Asked once a second.
+    virtual std::map<std::string, double> health() noexcept { return {}; }
 
     /// The fallback law on board: from the measured state (unmeasured entries as planned) and the state that the last plan
     /// wanted when the hold began (without a plan, the one measured then), the control (nu) that keeps the robot still. It
