@@ -36,6 +36,7 @@ duration_s = 12.0           # of the excitation's signals; default: the robot's 
 excitation = "e.toml"       # a relative path starts at the folder of this file; default: one is designed
 criterion = "D"             # of the design, or "condition"
 seed = 0                    # of the design
+fix = ["control_delay"]     # what `mpc identify` is not to fit; default: nothing
 
 [learn]                     # present, beside [identify]: learn a residual from the excitation and from other tasks, and compare
 runs = ["figure-eight"]     # tasks that are run for data; default: none
@@ -59,6 +60,7 @@ from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.identification.excitation.design import CRITERIA
 from mpc_controller.identification.excitation.experiment import excitation_of
 from mpc_controller.identification.excitation.experiment_file import load_experiment
+from mpc_controller.identification.sensitivity import DELAY
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.robot import Robot
 from mpc_controller.solvers import SOLVERS
@@ -114,6 +116,7 @@ class IdentifySection:
     duration_s: float | None
     criterion: str
     seed: int
+    fix: tuple[str, ...] = ()
 
 
 @final
@@ -243,9 +246,18 @@ def _identify(top: TomlTable, robot: Robot) -> IdentifySection | None:
         duration_s=table.number("duration_s", None, *DURATION_S),
         criterion=table.text("criterion", "D", CRITERIA) or "D",
         seed=table.integer("seed", 0, *SEED),
+        fix=_fixed(table, robot),
     )
     table.finish()
     return section
+
+
+def _fixed(table: TomlTable, robot: Robot) -> tuple[str, ...]:
+    """Parameters of the model, or the commands' delay."""
+    names, valid = table.texts("fix", ()), (*robot.dynamics.nominal.parameters.names, DELAY)
+    if any(name not in valid for name in names):
+        raise table.error("fix", f"must be a list of {', '.join(valid)}")
+    return names
 
 
 def _check_identify(top: TomlTable, launch: LaunchFile) -> None:

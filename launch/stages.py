@@ -113,6 +113,7 @@ def excitation_file(section: IdentifySection, robot: Robot, stem: Path, terminal
 
 def identify_from(launch: LaunchFile, recordings: Sequence[Path], output: Path, json_path: str | None) -> None:
     """`mpc identify`, on all cores, with its table and report."""
+    assert launch.identify is not None
     request = IdentifyRequest(
         robot=launch.robot,
         logs=tuple(map(str, recordings)),
@@ -121,7 +122,7 @@ def identify_from(launch: LaunchFile, recordings: Sequence[Path], output: Path, 
         method="auto",
         mapping=None,
         keep=(),
-        fixed=(),
+        fixed=launch.identify.fix,
         nominal=launch.control.parameters,
         window_s=None,
         threads=None,

@@ -16,6 +16,7 @@ from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
 from launch.log_reading import LogOptions, LogReader
 from launch.output import TO_STDOUT, check_free, check_json_path, write_json
+from mpc_controller.control.command_delay import PROVENANCE
 from mpc_controller.identification.export.mjcf import export_robot
 from mpc_controller.identification.fit import Identification
 from mpc_controller.identification.identify import IdentifyOptions, identify
@@ -26,6 +27,7 @@ from mpc_controller.identification.output_error import OutputErrorOptions
 from mpc_controller.identification.ray_workers import RayWorkers
 from mpc_controller.identification.report.report import write_report
 from mpc_controller.identification.report.terminal import format_identification
+from mpc_controller.identification.sensitivity import DELAY
 from mpc_controller.model.parameter_file import load_parameters, save_parameters
 from robots import MACHINES, ROBOTS, load_robot, load_structure, machine_parts
 
@@ -153,15 +155,23 @@ def _identify(request: IdentifyRequest, place: _Place, terminal: Terminal) -> Id
 def _structure(request: IdentifyRequest, part: str) -> ModelStructure:
     """The machine's structure, with another first guess and further fixed parameters where they are given."""
     structure = load_structure(request.robot, part)
-    unknown = [name for name in request.fixed if name not in structure.dynamics.parameters]
+    fixed = tuple(name for name in request.fixed if name != DELAY)
+    unknown = [name for name in fixed if name not in structure.dynamics.parameters]
     if unknown:
-        names = ", ".join(structure.dynamics.parameters.names)
+        names = ", ".join((*structure.dynamics.parameters.names, DELAY))
         raise CommandError(f"--fix {unknown[0]}: '{request.robot}' has no such parameter; it has {names}", ExitCode.BAD_INPUT)
     if request.nominal is not None:
         dynamics = copy.copy(structure.dynamics)
         dynamics.parameters = load_parameters(request.nominal, dynamics.parameters)
         structure = replace(structure, dynamics=dynamics)
-    return replace(structure, fixed=(*structure.fixed, *request.fixed))
+    if DELAY in request.fixed:
+        given = float(structure.dynamics.parameters.provenance.get(PROVENANCE, 0.0))
+        if given > 0:
+            raise CommandError(
+                f"--fix {DELAY}: {request.nominal} has one of {given:g} s; only none at all can be kept", ExitCode.BAD_INPUT
+            )
+        structure = replace(structure, delay_limit_s=0.0)
+    return replace(structure, fixed=(*structure.fixed, *fixed))
 
 
 def _logs(request: IdentifyRequest, structure: ModelStructure, part: str, terminal: Terminal) -> tuple[list[Log], list[Log]]:

@@ -119,12 +119,12 @@ class MultiStep:
                 losses = []
                 for chosen in _batches(len(windows.starts), batch, self._shape.members, options.seed, random):
                     arguments = self._batch(draft, windows, chosen, offsets, random)
-                    rate = options.rate * (0.05 + 0.95 * np.cos(np.pi / 2 * min(count / total, 1)) ** 2)
+                    rate = options.first_rate * (0.05 + 0.95 * np.cos(np.pi / 2 * min(count / total, 1)) ** 2)
                     loss, trained, averaged, state, by_offsets = self._advance(
                         trained, averaged, state, rate, arguments.pop("offsets"), arguments
                     )
                     if self._free:
-                        offsets.move(chosen.ravel(), np.asarray(by_offsets), options.rate)
+                        offsets.move(chosen.ravel(), np.asarray(by_offsets), options.first_rate)
                     count += 1
                     losses.append(float(loss))
                 training.append(float(np.mean(losses)))

@@ -50,7 +50,7 @@ def fit_labels(draft: Draft, conjugate: tuple[int, ...], labels: Labels, options
     random = np.random.default_rng([options.seed, 2])
     chosen = _batches(labels, draft.shape.members, random)
     scale = np.maximum(np.sqrt(np.mean(labels.r**2, axis=0)), 1e-12)
-    run = _compiled(draft.shape, options.rate, options.decay)
+    run = _compiled(draft.shape, options.first_rate, options.decay)
     fixed, trained = (jax.tree.map(jnp.array, part) for part in (draft.layers[: draft.fixed], draft.layers[draft.fixed :]))
     return draft.with_trained(run(trained, fixed, frame_of(draft), labels.z[chosen], labels.r[chosen], scale))
 

@@ -9,6 +9,7 @@ from typing import final
 
 from mpc_controller.model.residual.network import Activation
 
+_RATE, _LINEAR_RATE = 5e-3, 2e-2
 SMOOTH = (Activation.TANH, Activation.SOFTPLUS, Activation.SILU)
 
 
@@ -34,8 +35,9 @@ class LearnOptions:
     alone). basis: inducing points of a gp, random features of rff.
 
     multi_step: after the one-step solution, fit over the horizon through the fused model. epochs: at most so many passes;
-    patience: stop after so many without progress on what is kept aside. rate: Adam's first step. batch: windows a step.
-    decay: of weights, in the loss. noise: of the starts that a residual is trained from, relative to the sensors'.
+    patience: stop after so many without progress on what is kept aside. rate: Adam's first step (None: 0.005, or 0.02 for
+    a linear one, whose single layer bears it). batch: windows a step. decay: of weights, in the loss. noise: of the starts
+    that a residual is trained from, relative to the sensors'.
     horizon_s: of the training (None: the structure's, but at most MOST_STEPS samples). free_starts: fit windows' initial
     states, too (None: unless the structure has measured_starts). dissipative: the residual may only take energy out.
     folds: at most so many of the logs, or quarters of fewer than four, are left out in turn, to say when to stop and which
@@ -50,7 +52,7 @@ class LearnOptions:
     multi_step: bool = True
     epochs: int = 40
     patience: int = 12
-    rate: float = 5e-3
+    rate: float | None = None
     batch: int = 256
     decay: float = 1e-3
     noise: float = 1.0
@@ -72,9 +74,17 @@ class LearnOptions:
                 raise LearningError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not all(width >= 1 for width in self.hidden):
             raise LearningError(f"hidden is {self.hidden}; widths must be at least 1")
-        for name in ("rate", "decay", "noise", "folds"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf or (name == "rate" and value == 0):
-                raise LearningError(f"{name} is {value:g}; it must be finite and not below 0")
+        for name in ("decay", "noise", "folds"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise LearningError(f"{name} is {getattr(self, name):g}; it must be finite and not below 0")
+        if not 0 < self.first_rate < math.inf:
+            raise LearningError(f"rate is {self.first_rate:g}; it must be above 0")
         if self.horizon_s is not None and not 0 < self.horizon_s < math.inf:
             raise LearningError(f"horizon_s is {self.horizon_s:g}; it must be above 0 s")
+
+    @property
+    def first_rate(self) -> float:
+        """Adam's."""
+        if self.rate is not None:
+            return self.rate
+        return _LINEAR_RATE if self.family == Family.LINEAR else _RATE

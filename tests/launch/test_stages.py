@@ -73,6 +73,7 @@ def test_the_comparison_shows_errors_before_and_after_with_their_change(tmp_path
     ("text", "message"),
     [
         ('[identify]\ncriterion = "E"', r"'identify.criterion' is 'E'; it must be one of D, condition"),
+        ('[identify]\nfix = ["weight"]', r"'identify.fix' .*must be a list of cart_mass, .*, control_delay"),
         ("[identify]\nspeed = 1", r"unknown key 'identify.speed'"),
         ('[identify]\nexcitation = "none.toml"', r"'identify.excitation' is 'none.toml'; it must be a file"),
         ("[identify]\n[record]\nenabled = false", r"'record.enabled' is false; it must be true where there is \[identify\]"),

@@ -227,6 +227,21 @@ def test_joint_torques_of_the_arm_accelerate_it_as_its_drives_do():
     assert len(TORQUE_LIMIT) == port("arm").nr
 
 
+def test_the_arm_sees_which_way_its_joints_turn_and_what_holds_it_still():
+    x, u, _, _ = anywhere("arm", 6)
+    d, at = structure("arm").dynamics, port("arm")
+    p = d.parameters.with_values({"payload_mass": 0.0}).values
+    seen = dict(zip(at.feature_names, features("arm", x, u, p), strict=True))
+    directions = [seen[name] for name in at.feature_names if name.startswith("direction")]
+    np.testing.assert_allclose(directions, np.tanh(x[7:] / 0.1), rtol=1e-12)
+    model = mujoco.MjModel.from_xml_path(str(MJCF))
+    data = mujoco.MjData(model)
+    data.qpos[:] = x[:7]
+    mujoco.mj_forward(model, data)
+    assert data.qfrc_bias[0] == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose([seen[n] for n in at.feature_names if n.startswith("load")], data.qfrc_bias[1:], atol=1e-8)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_ports_can_be_sent_to_other_processes(name: str) -> None:
     """Repeated fits run in several; what a structure holds goes with it."""
