@@ -12,7 +12,7 @@ from mpc_controller.identification.online import OnlineIdentifier
 from mpc_controller.model.parameters import ParameterError
 from mpc_controller.node.error import NodeError
 from mpc_controller.node.introduction import Introduction
-from mpc_controller.node.observed import is_repeat, is_restart, refusal
+from mpc_controller.node.observed import Order, Succession, refusal
 from mpc_controller.robot import Robot
 
 
@@ -33,6 +33,7 @@ class Adaptation:
         spread = dict(zip(identifier.names, identifier.spread, strict=True))
         self._policy = GradualUpdate({name: self._model[name].value for name in identifier.names}, spread)
         self._last: Observation | None = None
+        self._succession = Succession()
         self._epoch = ""
         self._said_ns: int | None = None
         self.observations = self.updates = 0
@@ -86,9 +87,10 @@ class Adaptation:
                 raise NodeError(problem[1])
             self.refused[problem[0]] += 1
             return
-        if self._last is not None and is_repeat(observation, self._last):
+        order = self._succession.judge(observation, self._last)
+        if order in (Order.REPEAT, Order.LATE):
             return
-        if self._last is not None and is_restart(observation, self._last):
+        if order is Order.RESTART:
             self._said_ns = observation.time_ns
         self._last = observation
         self.observations += 1

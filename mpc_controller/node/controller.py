@@ -19,7 +19,7 @@ from mpc_controller.model.parameters import ParameterError
 from mpc_controller.model.residual.residual import Residual
 from mpc_controller.model.residual.residual_file import ResidualError
 from mpc_controller.node.event_log import EventLog
-from mpc_controller.node.observed import is_repeat, is_restart, refusal
+from mpc_controller.node.observed import Order, Succession, refusal
 from mpc_controller.node.plan_message import empty_plan, plan_message
 from mpc_controller.node.residual_in_use import ResidualInUse
 from mpc_controller.robot import Robot, Task
@@ -89,6 +89,7 @@ class Controller:
         self._epoch = epoch
         self._empty = empty_plan(job.robot, job.task, job.solver, epoch)
         self._sequence = 0
+        self._succession = Succession()
         self._arrived = -1  # sequence of the newest observation, sound or not
         self._parameter_sequence = 0
         self._residual = ResidualInUse(job.robot, job.residual)
@@ -169,12 +170,13 @@ class Controller:
             self._horizon.load_residual(after)
 
     def _observe(self, observation: Observation) -> None:
-        last = self._observation
-        self._asked_again = last is not None and is_repeat(observation, last)
-        if self._asked_again:
-            return
-        if last is not None and is_restart(observation, last):
-            self.plant_restarted = True
+        order = self._succession.judge(observation, self._observation)
+        self._asked_again = order is Order.REPEAT and observation.lock_step
+        self.plant_restarted = self.plant_restarted or order is Order.RESTART
+        if order is Order.LATE:
+            text = f"observation {observation.sequence} came late"
+            self.events.tell(EventKind.REJECTED, self.time_ns, text, "late observations")
+        if order is not Order.NEXT:
             return
         self._tell_gap(observation)
         if self._is_refused(observation):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import enum
+from typing import Final, final
+
 import numpy as np
 
 from mpc_controller.bus.messages import Observation
 from mpc_controller.robot import Robot
+
+_RESTARTED: Final = 10  # observations in a row
+_FARTHEST: Final = 1000  # observations back
 
 
 def refusal(observation: Observation, robot: Robot) -> tuple[str, str] | None:
@@ -27,11 +33,42 @@ def refusal(observation: Observation, robot: Robot) -> tuple[str, str] | None:
 
 
 def is_repeat(observation: Observation, last: Observation) -> bool:
-    """Whether a lock-step plant said the same once more."""
+    """Whether the same was said, or came, once more."""
     return (observation.sequence, observation.time_ns) == (last.sequence, last.time_ns)
 
 
-def is_restart(observation: Observation, last: Observation) -> bool:
-    """Whether the plant has started again between two sound observations: in one run, sequence and time rise together."""
-    is_later = observation.sequence > last.sequence and observation.time_ns > last.time_ns
-    return not (is_later or is_repeat(observation, last))
+@final
+class Order(enum.Enum):
+    """How an observation stands to the one before it."""
+
+    NEXT = enum.auto()
+    REPEAT = enum.auto()
+    LATE = enum.auto()
+    RESTART = enum.auto()
+
+
+@final
+class Succession:
+    """In one run of a plant sequence and time rise together. What does not rise has come late, on a network that reorders, or
+    is of a plant that has started again: in lock step, which has no late ones, at once, and where it is the first of a run, or
+    from as far back as no network reorders; else when so many in a row rise among themselves."""
+
+    def __init__(self) -> None:
+        self._older: Observation | None = None
+        self._in_a_row = 0
+
+    def judge(self, observation: Observation, last: Observation | None) -> Order:
+        """`last` is the newest one; None when there is none yet."""
+        if last is None or (observation.sequence > last.sequence and observation.time_ns > last.time_ns):
+            self._older, self._in_a_row = None, 0
+            return Order.NEXT
+        if is_repeat(observation, last):
+            return Order.REPEAT
+        older, self._older = self._older, observation
+        rises = older is not None and observation.sequence > older.sequence and observation.time_ns > older.time_ns
+        self._in_a_row = self._in_a_row + 1 if rises else 1
+        is_first = observation.sequence <= 1 or last.sequence - observation.sequence > _FARTHEST
+        if observation.lock_step or is_first or self._in_a_row >= _RESTARTED:
+            self._older, self._in_a_row = None, 0
+            return Order.RESTART
+        return Order.LATE

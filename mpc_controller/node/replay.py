@@ -16,7 +16,7 @@ from mpc_controller.model.residual.residual import Residual
 from mpc_controller.node.controller import Controller
 from mpc_controller.node.controller_node import ControllerOptions, control_job
 from mpc_controller.node.error import NodeError
-from mpc_controller.node.observed import is_restart, refusal
+from mpc_controller.node.observed import Order, Succession, refusal
 from mpc_controller.node.plan_difference import Difference, differences
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers.solution import Residuals, Solution, Status
@@ -114,11 +114,14 @@ def _runs_of_epochs(stream: Sequence[Message], robot: Robot) -> dict[int, list[M
     result: dict[int, list[Message]] = {}
     run: list[Message] = []
     last: Observation | None = None
+    succession = Succession()
     for message in stream:
         if isinstance(message, Observation) and refusal(message, robot) is None:
-            if last is not None and is_restart(message, last):
+            order = succession.judge(message, last)
+            if order is Order.RESTART:
                 run = []
-            last = message
+            if order in (Order.RESTART, Order.NEXT):
+                last = message
         run.append(message)
         if isinstance(message, Plan):
             result.setdefault(message.epoch, run)

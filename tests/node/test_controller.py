@@ -132,7 +132,7 @@ def test_a_repeated_observation_is_answered_with_the_same_plan_once():
     machine = controller()
     (plan,) = feed(machine, 1)
     assert machine.take_repeat() is None
-    machine.accept(observation(ROBOT, 0, [0.1]))
+    machine.accept(observation(ROBOT, 0, [0.1], lock_step=True))
     assert not machine.is_due
     assert machine.take_repeat() is plan
     assert machine.take_repeat() is None
@@ -143,6 +143,37 @@ def test_a_plant_that_starts_again_ends_the_epoch():
     feed(machine, 20)
     assert not machine.plant_restarted
     machine.accept(observation(ROBOT, 0, [0.1]))
+    assert machine.plant_restarted
+
+
+def test_an_observation_that_the_network_doubled_is_not_answered_again():
+    machine = controller()
+    feed(machine, 1)
+    machine.accept(observation(ROBOT, 0, [0.1]))
+    assert machine.take_repeat() is None
+    assert not machine.plant_restarted
+
+
+def test_observations_that_the_network_reordered_change_nothing():
+    machine, other = controller(), controller()
+    plans = feed(machine, 60)
+    random = np.random.default_rng(0)
+    for late in random.integers(9, 59, size=60):
+        machine.accept(observation(ROBOT, int(late), [0.5]))
+    assert not machine.plant_restarted
+    assert machine.events.counts["late observations"] == 60
+    again = feed(other, 60)
+    assert [p.states.tobytes() for p in plans] == [p.states.tobytes() for p in again]
+    assert not machine.is_due
+
+
+def test_a_plant_whose_first_words_were_not_heard_is_known_by_the_next_ones():
+    machine = controller()
+    feed(machine, 500)
+    for k in range(20, 29):
+        machine.accept(observation(ROBOT, k, [0.1]))
+        assert not machine.plant_restarted
+    machine.accept(observation(ROBOT, 29, [0.1]))
     assert machine.plant_restarted
 
 
