@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 
 from clients.robot_description import description
 from launch.chaos.checks import hold_delays_ms, largest_step, longest_hold_ms
+from mpc_controller.bus.codec import encode
 from mpc_controller.bus.endpoints import Endpoints
 from mpc_controller.bus.messages import EStop, EventKind, Mode
 from mpc_controller.bus.zmq_link import PlantLink
 from robots import load_robot
+from tests.bus.examples import EXAMPLES
 from tests.bus.vectors import FILES, FOLDER
 from tests.clients.cpp_build import built
 from tests.clients.cpp_flight import CppFlight
@@ -104,6 +107,46 @@ def test_one_plant_at_a_time_has_the_endpoints_and_a_dead_ones_files_are_removed
         flight.listen_until(10, lambda o: o.mode is Mode.HOLD)
         flight.stop_plant()
     assert not list(tmp_path.glob("bus*"))
+
+
+def test_mutated_frames_neither_end_nor_slow_it(build: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    frames = [encode(message) for message in EXAMPLES.values()]
+    with CppFlight(build, tmp_path) as flight:
+        flight.listen_until(1, lambda o: True)
+        before_kb = memory_kb(flight)
+        flight.listen_until(500, lambda o: True, lambda: flood(flight, [mutated(random, frames) for _ in range(500)]))
+        assert memory_kb(flight) - before_kb < 5000
+        flight.stop_plant()
+    sequences = [o.sequence for o in flight.observations() if o.robot == "quadrotor"]
+    assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+
+
+def mutated(random: np.random.Generator, frames: list[bytes]) -> bytes:
+    """One of the frames with some bytes of its payload changed."""
+    frame = bytearray(frames[random.integers(len(frames))])
+    for place in random.integers(12, len(frame), random.integers(1, 5)):
+        frame[place] = random.integers(256)
+    return bytes(frame)
+
+
+def flood(flight: CppFlight, frames: list[bytes]) -> None:
+    for frame in frames:
+        flight.link.put(frame)
+
+
+def memory_kb(flight: CppFlight) -> int:
+    status = Path(f"/proc/{flight.plant.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])
+
+
+def test_it_is_heard_over_tcp(build: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = min(free.getsockname()[1], 65533)
+    with CppFlight(build, tmp_path, f"tcp://127.0.0.1:{port}") as flight:
+        flight.listen_until(20, lambda o: o.mode is Mode.HOLD)
+        flight.stop_plant()
 
 
 @pytest.mark.parametrize(

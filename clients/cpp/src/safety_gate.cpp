@@ -38,7 +38,7 @@ std::string motion_fault(const JointLimit& limit, double position, double veloci
     }
     const double left = velocity > 0 ? limit.upper - position : position - limit.lower;
     const double needed = slack * limit.stopping_distance(velocity);
-    if (!(needed > left) || velocity == 0) return "";
+    if (!(needed > left)) return "";
     return written("%s has %.4g %s left and needs %.4g %s to stop", name, left, unit, needed, unit);
 }
 
