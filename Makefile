@@ -14,7 +14,7 @@ PROGRESS := 2>&1 | sed -u -nE -e '/^ *(Downloading|ERROR|error|.*Errno)/p' -e 's
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
-.PHONY: demo test test-long bench lint format types install install-dev install-zig install-learn compiler lock proto clean help
+.PHONY: demo test test-long test-gate fuzz bench lint format types install install-dev install-zig install-learn compiler lock proto clean help
 
 demo: install compiler  ## fly the figure eight for 20 s: simulator, controller and recorder in three processes
 	@$(BIN)/mpc launch launch/quadrotor.toml
@@ -24,6 +24,18 @@ test: install-dev compiler  ## the whole test suite
 
 test-long: install-dev compiler  ## the tests that `make test` leaves out: intervals over many seeds, whole flights
 	@$(BIN)/python -m pytest -m slow
+
+GATE_TESTS := tests/control/test_safety_gate.py tests/control/test_safety_gate_properties.py
+
+test-gate: install-dev $(VENV)/.gate  ## the safety gate: every branch covered, 10^5 drawn cases, mutants killed; 6 minutes
+	@$(BIN)/python -m coverage run --branch --include=mpc_controller/control/safety_gate.py --data-file=$(VENV)/.coverage -m pytest $(GATE_TESTS)
+	@$(BIN)/python -m coverage report --data-file=$(VENV)/.coverage --show-missing --fail-under=100
+	@GATE_CASES=15000 $(BIN)/python -m pytest tests/control/test_safety_gate_properties.py
+	@$(BIN)/python -m tests.control.gate_mutants
+
+SECONDS ?= 60
+fuzz: install-dev $(VENV)/.fuzz  ## decoders and loaders against bytes that atheris invents, each for SECONDS=60
+	@for target in $$($(BIN)/python -m tests.fuzz --list); do $(BIN)/python -m tests.fuzz $$target $(SECONDS); done
 
 bench: install compiler $(VENV)/.crocoddyl $(VENV)/.sysid  ## solvers, then identification, beside those of others; 45 minutes; DATA=FOLDER has recordings
 	@$(BIN)/mpc bench solvers --crocoddyl $(VENV)/crocoddyl/bin/python
@@ -94,6 +106,14 @@ $(VENV)/.learn: $(VENV)/.runtime pyproject.toml
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["learn"], sep="\n")' \
 		> $(VENV)/learn-requirements.txt
 	@$(PIP_INSTALL) -r $(VENV)/learn-requirements.txt $(PROGRESS)
+	@touch $@
+
+# Of pyproject's extras `gate` and `fuzz`, each on its own.
+$(VENV)/.gate $(VENV)/.fuzz: $(VENV)/.%: $(VENV)/.dev pyproject.toml
+	@echo "Installing what the extra $* needs (once) …"
+	@$(BIN)/python -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $* \
+		> $(VENV)/$*-requirements.txt
+	@$(PIP_INSTALL) -r $(VENV)/$*-requirements.txt $(PROGRESS)
 	@touch $@
 
 # Solvers are compiled on this machine; a compiler may have come or gone since the last run.

@@ -106,7 +106,7 @@ def _motion_fault(limit: JointLimit, position: float, velocity: float, slack: fl
         return f"{limit.velocity} is {velocity:.4g} {unit}/s; at most {limit.speed / slack:g} {unit}/s is allowed"
     left = limit.upper - position if velocity > 0 else position - limit.lower
     needed = slack * limit.stopping_distance(velocity)
-    if needed > left and velocity != 0:
+    if needed > left:
         return f"{limit.position} has {left:.4g} {unit} left and needs {needed:.4g} {unit} to stop"
     return ""
 
@@ -134,13 +134,13 @@ def gate(command: Array, last: Array, limits: CommandLimits) -> tuple[Array, tup
     it is itself out of range or not finite, it counts as the nearest value in range to it, or to 0.
     """
     shape, lower, upper = limits.lower.shape, limits.lower.tolist(), limits.upper.tolist()
-    known = last.tolist() if last.shape == shape else [math.nan] * len(lower)
-    before = [_clip(b if math.isfinite(b) else 0.0, lo, hi) for b, lo, hi in zip(known, lower, upper, strict=True)]
+    known = last.tolist() if last.shape == shape else [math.nan for _ in lower]
+    before = list(map(_clip, (b if math.isfinite(b) else 0.0 for b in known), lower, upper))
     if command.shape != shape:
-        return np.array(before), (f"shape {command.shape} instead of {shape}",)
+        return np.array(before, dtype=float), (f"shape {command.shape} instead of {shape}",)
     asked = command.tolist()
     if command.dtype.kind not in "fiu" or not all(map(math.isfinite, asked)):
-        return np.array(before), ("not finite",)
+        return np.array(before, dtype=float), ("not finite",)
     safe, changes = [], set()
     for c, b, lo, hi, step in zip(asked, before, lower, upper, limits.step.tolist(), strict=True):
         in_range = _clip(c, lo, hi)
@@ -150,7 +150,7 @@ def gate(command: Array, last: Array, limits: CommandLimits) -> tuple[Array, tup
         if abs(sent - in_range) > _ROUNDING * (1 + abs(in_range)):
             changes.add("slew")
         safe.append(sent)
-    return np.array(safe), tuple(sorted(changes))
+    return np.array(safe, dtype=float), tuple(sorted(changes))
 
 
 def _clip(value: float, lower: float, upper: float) -> float:
