@@ -22,8 +22,8 @@ PATIENCE_S = 120.0  # of the wall clock; a machine that is busy with other thing
 
 @final
 class CppFlight:
-    """The plant from a build folder, at `folder`/bus unless said otherwise, and a link that keeps all that it hears. The robot is
-    10 % heavier than the model and has drag. Leaving the context stops every process."""
+    """The plant from a build folder, at `folder`/bus unless said otherwise, and a link that keeps all that it hears. The
+    robot is 10 % heavier than the model and has drag. Leaving the context stops every process."""
 
     def __init__(self, build: Path, folder: Path, address: str = "") -> None:
         self.address = address or f"ipc://{folder}/bus"

@@ -74,7 +74,7 @@ def _outcome(frames: list[bytes]) -> dict[str, Any]:
         rest = [(i, other) for i, other in rest if i > index]
         indices.append(index)
     counts = inbox.counts
-    told = [_plan_fields(m) if isinstance(m, Plan) else {"sequence": m.sequence, "clear": m.clear} for m in messages]  # type: ignore[union-attr]
+    told = [_plan_fields(m) if isinstance(m, Plan) else vars(m) for m in messages]  # a stop is its two fields
     return {"refused": dict(counts.reasons), "dropped": counts.dropped, "repeated": indices, "messages": told}
 
 
