@@ -21,9 +21,10 @@ from robots.arm.residual import residual_port
 # N m/rad and N m s/rad: the joint impedance gains of Franka's own example controllers (franka_ros).
 _STIFFNESS = np.array([600.0, 600.0, 600.0, 600.0, 250.0, 150.0, 50.0])
 _DAMPING = np.array([50.0, 50.0, 50.0, 50.0, 30.0, 25.0, 15.0])
-# rad/s²: the largest accelerations in the data sheet. The hold law stops every joint within less from the speed limit, at any
-# posture and while the others move, too (600 random ones; joint 2 with 3 % to spare, the others with half and more).
-_DECELERATION = (15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0)
+# rad/s²: with these the hold law stops every joint in time from its speed limit, at any posture, with any torques before, and
+# while the others move (2000 random cases for the first two joints, which carry most: 13.2 and 5.5 at worst; 800 for the
+# others). The largest accelerations in the data sheet are 15, 7.5, 10, 12.5, 15, 20, 20.
+_DECELERATION = (10.0, 4.5, 10.0, 12.5, 15.0, 20.0, 20.0)
 _REACTION_S = 0.02  # from limit to limit of the torques
 _DISTURBANCE_LIMIT = 20.0  # rad/s²: a payload of 3 kg, or four times the friction, at full speed
 
