@@ -8,8 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from launch.chaos.outcome import Requirement, at_most
-from mpc_controller.bus.messages import Mode, Observation
-from mpc_controller.robot import Robot
+from mpc_controller.bus.messages import Event, Mode, Observation, Plan, Truth
+from mpc_controller.robot import Robot, Task
+from mpc_controller.solvers.solution import Status
 
 _SHORTEST_HOLD_NS = 20_000_000
 
@@ -48,6 +49,25 @@ def held_in_time(observations: Sequence[Observation]) -> Requirement:
 def within_slew(steps: Sequence[float]) -> Requirement:
     """No command beyond the slew limit."""
     return at_most("no command step above the slew limit", max(steps, default=float("nan")), 1 + 1e-9, "of the limit")
+
+
+def tracking_cost(truths: Sequence[Truth], plans: Sequence[Plan], task: Task) -> float:
+    """Mean square of the true state's errors, by the task's own measure, at the starts of all plans after it has settled."""
+    states = {truth.time_ns: truth.state for truth in truths}
+    times = np.array(sorted(states))
+    squares = []
+    for plan in plans:
+        if plan.start_ns - plans[0].start_ns < task.settle_s * 1e9 or not Status(plan.status).is_usable:
+            continue
+        nearest = int(times[np.abs(times - plan.start_ns).argmin()])
+        squares.append(sum(error * error for error in task.errors(states[nearest], plan.reference).values()))
+    return float(np.mean(squares)) if squares else float("inf")
+
+
+def totals(events: Sequence[Event]) -> dict[str, int]:
+    """What the plant told last of what it counted."""
+    told = [event.details for event in events if event.source == "plant" and "rejected_plans" in event.details]
+    return {name: int(value) for name, value in told[-1].items()} if told else {}
 
 
 def whole(observations: Sequence[Observation]) -> Requirement:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from launch.chaos.dead_controller import killed, paused
+from launch.chaos.network import cut, storm
 from launch.chaos.outcome import Outcome, Scale
 
 FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "killed-controller": killed,
     "paused-controller": paused,
+    "storm": storm,
+    "cut-link": cut,
 }

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self, final
 
 from mpc_controller.bus.endpoints import Endpoints
-from mpc_controller.bus.messages import Event, Mode, Observation
+from mpc_controller.bus.messages import Event, Mode, Observation, Plan, Truth
 from mpc_controller.bus.zmq_link import PeerLink
 
 _PATIENCE_S = 120.0  # of the wall clock; a machine that is busy with other things may build a solver in it
@@ -27,7 +27,7 @@ class FlightError(RuntimeError):
 
 @final
 class Flight:
-    """`mpc sim ROBOT`, and a link that keeps all of its observations and events. Leaving the context stops every process.
+    """`mpc sim ROBOT`, and a link that keeps all that is said. Leaving the context stops every process.
 
     address: of the bus, in a folder of its own when None. keys: what `mpc sim` gets as --keys.
     """
@@ -37,9 +37,11 @@ class Flight:
         self.address = address or f"ipc://{self._folder.name}/bus"
         self._who = (robot, "--task", task)
         self._processes: list[subprocess.Popen[str]] = []
-        self._link = PeerLink(Endpoints.of(self.address), newest_only=(), kinds=(Observation, Event))
+        self._link = PeerLink(Endpoints.of(self.address), newest_only=())
         self.observations: list[Observation] = []
         self.events: list[Event] = []
+        self.plans: list[Plan] = []
+        self.truths: list[Truth] = []
         self.plant = self.start("sim", *self._who, "--endpoint", self.address, *options)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -97,6 +99,8 @@ class Flight:
         heard = [m for m in messages if isinstance(m, Observation)]
         self.observations += heard
         self.events += [m for m in messages if isinstance(m, Event)]
+        self.plans += [m for m in messages if isinstance(m, Plan)]
+        self.truths += [m for m in messages if isinstance(m, Truth)]
         return heard
 
     def __enter__(self) -> Self:

@@ -14,6 +14,7 @@ from robots import load_robot
 
 _TIMEOUT_S = 3.0
 _WAIT_S = 0.05
+_AGAIN_S = 0.5
 
 
 def swap_residual(robot_name: str, path: Path, endpoint: str | None) -> ExitCode:
@@ -26,15 +27,18 @@ def swap_residual(robot_name: str, path: Path, endpoint: str | None) -> ExitCode
     sequence = time.time_ns()
     update = ParameterUpdate(sequence, {}, residual_bytes(residual))
     deadline, is_said = time.monotonic() + _TIMEOUT_S, False
+    next_s = 0.0  # when to say it again: a message may get lost, and to hear it twice changes nothing
     with PeerLink(endpoints, kinds=(Observation, Event)) as link:
-        while time.monotonic() < deadline:
+        while (now_s := time.monotonic()) < deadline:
+            if is_said and now_s >= next_s:
+                link.send(update)
+                next_s = now_s + _AGAIN_S
             for heard in link.receive(_WAIT_S):
                 if isinstance(heard, Observation) and not is_said:
                     if heard.robot != robot.name:
                         reason = f"the plant at {address} is {heard.robot}, not {robot.name}; nothing was said"
                         raise CommandError(reason, ExitCode.ENVIRONMENT)
-                    link.send(update)  # connected both ways now
-                    is_said = True
+                    is_said = True  # connected both ways now
                 elif (
                     isinstance(heard, Event)
                     and heard.kind is EventKind.PARAMETERS

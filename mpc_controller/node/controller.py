@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 
 from mpc_controller.bus.messages import EventKind, Message, Observation, ParameterUpdate, Plan, Reference
+from mpc_controller.control.delivery import DeliveryEstimate
 from mpc_controller.control.estimator import Estimate, Estimator
 from mpc_controller.control.latency import LatencyEstimate
 from mpc_controller.control.pace import Pace
@@ -80,7 +81,7 @@ class Controller:
         self._parameters = RuntimeParameters(job.robot, job.task.problem)
         self._period_ns = round(1e9 / job.rate_hz)
         self._pace = Pace(self._period_ns, round(1e9 / job.robot.plant_rate_hz))
-        self._latency = LatencyEstimate(self._period_ns, epoch)
+        self._latency, self._delivery = LatencyEstimate(self._period_ns, epoch), DeliveryEstimate(epoch)
         self._override: ReferenceOverride | None = None
         self._waiting: list[ParameterUpdate | Reference] = []
         self._observation: Observation | None = None
@@ -95,7 +96,7 @@ class Controller:
         self._residual = ResidualInUse(job.robot, job.residual)
         self._last_plan: Plan | None = None
         self.plant_restarted = False
-        self._asked_again = False
+        self._asked_again, self._repeated = False, 0
         self.events = EventLog("controller")
 
     @property
@@ -154,7 +155,8 @@ class Controller:
         return self._last_plan
 
     def take_repeat(self) -> Plan | None:
-        """The last plan once more, when a lock-step plant repeated the observation that it answers."""
+        """The last plan once more: when a lock-step plant repeated the observation that it answers, and once for the next
+        observation where plans get lost on their way."""
         asked, self._asked_again = self._asked_again, False
         return self._last_plan if asked else None
 
@@ -187,6 +189,9 @@ class Controller:
         self._acting = acting.control
         self._estimate = self._estimator.update(acting, self._parameters.model)
         self._observation = observation
+        self._delivery.observe(observation)
+        if self._delivery.is_lossy and self._last_plan is not None and self._repeated != self._last_plan.sequence:
+            self._asked_again, self._repeated = not observation.lock_step, self._last_plan.sequence
         if self._estimate.note:
             topic = self._estimate.note.partition(":")[0]
             self.events.tell(EventKind.ESTIMATOR, observation.time_ns, self._estimate.note, topic)
