@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from launch.chaos.outcome import Requirement, at_most
+from launch.chaos.outcome import Requirement, at_most, none_of
 from mpc_controller.bus.messages import Event, Mode, Observation, Plan, Truth
 from mpc_controller.robot import Robot, Task
 from mpc_controller.solvers.solution import Status
 
 _SHORTEST_HOLD_NS = 20_000_000
+_NOT_LED = 10.0  # % of the ticks: a machine that is busy with other things may itself be late with plans
 
 
 def hold_delays_ms(observations: Sequence[Observation]) -> list[float]:
@@ -74,3 +75,14 @@ def whole(observations: Sequence[Observation]) -> Requirement:
     """All observations came, so that nothing happened unseen."""
     lost = sum(b.sequence - a.sequence - 1 for a, b in pairwise(observations))
     return Requirement("every tick was seen", f"{lost} of {len(observations) + lost} not", lost == 0)
+
+
+def led_by_one(observations: Sequence[Observation]) -> tuple[Requirement, Requirement]:
+    """All along the same controller leads, and its plans are followed."""
+    epoch = observations[0].plan_epoch
+    others = sum(o.plan_epoch != epoch for o in observations)
+    share = 100 * sum(not o.mode.follows_plans for o in observations) / len(observations)
+    return (
+        none_of("no other controller leads, ever", others, len(observations)),
+        at_most("the rightful one is followed all along", share, _NOT_LED, "% of the ticks not"),
+    )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from launch.chaos.dead_controller import killed, paused
+from launch.chaos.hostile_frames import hostile_frames
 from launch.chaos.network import cut, storm
 from launch.chaos.outcome import Outcome, Scale
+from launch.chaos.strangers import strangers
 
 FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "killed-controller": killed,
     "paused-controller": paused,
     "storm": storm,
     "cut-link": cut,
+    "hostile-frames": hostile_frames,
+    "strangers": strangers,
 }

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, final
 
 from mpc_controller.bus.endpoints import Endpoints
-from mpc_controller.bus.messages import Event, Mode, Observation, Plan, Truth
+from mpc_controller.bus.keys import PeerKey
+from mpc_controller.bus.messages import EStop, Event, Mode, Observation, Plan, Truth
 from mpc_controller.bus.zmq_link import PeerLink
 
 _PATIENCE_S = 120.0  # of the wall clock; a machine that is busy with other things may build a solver in it
@@ -29,29 +30,46 @@ class FlightError(RuntimeError):
 class Flight:
     """`mpc sim ROBOT`, and a link that keeps all that is said. Leaving the context stops every process.
 
-    address: of the bus, in a folder of its own when None. keys: what `mpc sim` gets as --keys.
+    address: of the bus, in a folder of its own when None. options: of `mpc sim`. key: with which the link listens, where the
+    plant asks for one. environment: of all processes, beside this one's. plant: the module that is run as one, with the options
+    of `mpc sim`.
     """
 
-    def __init__(self, robot: str, task: str, address: str | None = None, *options: str) -> None:
+    def __init__(
+        self,
+        robot: str,
+        task: str,
+        address: str | None = None,
+        *options: str,
+        key: PeerKey | None = None,
+        environment: Mapping[str, str] | None = None,
+        plant: str = "",
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="mpc-chaos-")
         self.address = address or f"ipc://{self._folder.name}/bus"
         self._who = (robot, "--task", task)
         self._processes: list[subprocess.Popen[str]] = []
-        self._link = PeerLink(Endpoints.of(self.address), newest_only=())
+        self._environment = os.environ | {"PYTHONPATH": str(_ROOT)} | dict(environment or {})
+        self._link = PeerLink(Endpoints.of(self.address, key), newest_only=())
         self.observations: list[Observation] = []
         self.events: list[Event] = []
         self.plans: list[Plan] = []
         self.truths: list[Truth] = []
-        self.plant = self.start("sim", *self._who, "--endpoint", self.address, *options)
+        self.stops: list[EStop] = []
+        arguments = (*self._who, "--endpoint", self.address, *options)
+        self.plant = self._run(plant, *arguments) if plant else self.start("sim", *arguments)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`mpc ARGUMENTS`; it is stopped with the rest."""
+        return self._run("launch.cli", *arguments)
+
+    def _run(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "launch.cli", *arguments],
+            [sys.executable, "-P", "-m", module, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(_ROOT)},
+            env=self._environment,
         )
         self._processes.append(process)
         return process
@@ -101,6 +119,7 @@ class Flight:
         self.events += [m for m in messages if isinstance(m, Event)]
         self.plans += [m for m in messages if isinstance(m, Plan)]
         self.truths += [m for m in messages if isinstance(m, Truth)]
+        self.stops += [m for m in messages if isinstance(m, EStop)]
         return heard
 
     def __enter__(self) -> Self:
