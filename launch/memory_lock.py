@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 from pathlib import Path
 
@@ -18,10 +19,15 @@ def may_lock_memory() -> bool:
     return limit == resource.RLIM_INFINITY or bool(_effective_capabilities() >> _CAP_IPC_LOCK & 1)
 
 
-def lock_memory() -> None:
-    """Lock what is and what will be in memory, where permitted; `mpc doctor` tells."""
-    if may_lock_memory():
-        ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT)
+def lock_memory() -> str:
+    """Lock what is and what will be in memory, where permitted; '' or why not, in a few words."""
+    if not may_lock_memory():
+        limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        return f"locked memory (the limit is {limit / 2**20:.0f} MiB)"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT):
+        return f"locked memory ({os.strerror(ctypes.get_errno())})"
+    return ""
 
 
 def _effective_capabilities() -> int:

@@ -107,3 +107,6 @@ priority_option = click.option(
     show_default=True,
     help="SCHED_FIFO priority of the loop, with memory locked, where the system permits it; 0: neither.",
 )
+cpu_option = click.option(
+    "--cpu", type=click.IntRange(min=0), metavar="N", help="Keep the process on this core. [default: on any]"
+)

@@ -13,6 +13,7 @@ from launch.options import (
     HOW_TO_PLAN,
     INPUT_FILE,
     RATE,
+    cpu_option,
     duration_option,
     endpoint_option,
     excitation_option,
@@ -73,6 +74,7 @@ def launch(
     "--mjcf", type=INPUT_FILE, metavar="FILE", help="Simulate this file, such as one of `mpc export`. [default: its own]"
 )
 @priority_option
+@cpu_option
 @click.option("--peers", type=click.IntRange(min=0), default=0, hidden=True, help="How many to wait for; for `mpc launch`.")
 @duration_option
 @json_option
@@ -87,6 +89,7 @@ def sim(
     truth: Path | None,
     mjcf: Path | None,
     priority: int,
+    cpu: int | None,
     peers: int,
     duration: float | None,
     json: str | None,
@@ -103,7 +106,9 @@ def sim(
     from launch.commands.sim import SimRequest, simulate
 
     return simulate(
-        SimRequest(robot, task, endpoint, rate, control_rate, seed, lock_step, priority, peers, truth, duration, json, mjcf)
+        SimRequest(
+            robot, task, endpoint, rate, control_rate, seed, lock_step, priority, peers, truth, duration, json, mjcf, cpu
+        )
     )
 
 
@@ -114,6 +119,7 @@ def sim(
 @click.option("--rate", type=RATE, metavar="HZ", help="Rate of observations and commands. [default: the robot's own]")
 @click.option("--control-rate", type=RATE, metavar="HZ", help="Rate of plans to expect. [default: the robot's own]")
 @priority_option
+@cpu_option
 @duration_option
 @json_option
 def drive(
@@ -123,6 +129,7 @@ def drive(
     rate: float | None,
     control_rate: float | None,
     priority: int,
+    cpu: int | None,
     duration: float | None,
     json: str | None,
 ) -> int:
@@ -137,7 +144,7 @@ def drive(
     from launch.commands.drive import DriveRequest
     from launch.commands.drive import drive as run
 
-    return run(DriveRequest(robot, file, endpoint, rate, control_rate, priority, duration, json))
+    return run(DriveRequest(robot, file, endpoint, rate, control_rate, priority, duration, json, cpu))
 
 
 @click.command()
@@ -154,6 +161,7 @@ def drive(
 @excitation_option
 @click.option("--estimator", type=click.Choice(ESTIMATOR_NAMES), default="ekf", show_default=True, help="What tells the state.")
 @priority_option
+@cpu_option
 @click.option("--wait", type=DURATION, default=5.0, show_default=True, metavar="S", help="How long a plant may take to answer.")
 @duration_option
 @json_option
@@ -171,6 +179,7 @@ def control(
     excitation: Path | None,
     estimator: str,
     priority: int,
+    cpu: int | None,
     wait: float,
     duration: float | None,
     json: str | None,
@@ -205,6 +214,7 @@ def control(
             residual,
             force_residual,
             adapt_residual,
+            cpu,
         )
     )
 

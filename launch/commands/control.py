@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import final
 
 from launch.announcing_link import AnnouncingLink
-from launch.child import READY
 from launch.errors import ExitCode
-from launch.memory_lock import lock_memory
 from launch.output import check_json_path, speaker, write_json
+from launch.readiness import settled, telling
+from launch.scheduling import check_core, take_place
 from launch.selection import bus_of, check_rates, excited_task, residual_for, robot_with, solver_of
 from launch.signals import StopSignals
 from mpc_controller.bus.messages import Event, Observation, ParameterUpdate, Reference
 from mpc_controller.bus.zmq_link import PeerLink
 from mpc_controller.model.residual.residual_file import described
 from mpc_controller.node.controller_node import ControllerOptions, control_job, fused_task, run_controller
+from mpc_controller.node.notify import Notifier
 
 # Not its own plans, which the plant repeats, and no simulator's truth.
 _HEARD = (Observation, Reference, ParameterUpdate, Event)
@@ -43,11 +44,13 @@ class ControlRequest:
     residual: Path | None = None
     force_residual: bool = False
     adapt_residual: bool = False
+    cpu: int | None = None
 
 
 def control(request: ControlRequest) -> ExitCode:
     """Build the solver, then answer the plant's observations until told to stop, or for the duration."""
     check_json_path(request.json)
+    check_core(request.cpu)
     say = speaker(request.json)
     robot = robot_with(request.robot, request.parameters, request.plant_rate_hz)
     check_rates(robot, request.rate_hz)
@@ -71,13 +74,13 @@ def control(request: ControlRequest) -> ExitCode:
             adapts_residual=request.adapt_residual,
         )
         control_job(robot, task, solver, options, say)  # compiles what is left to compile, for run_controller to find
-        if request.priority:
-            lock_memory()
+        lacks = take_place(request.priority, request.cpu)
         io_priority = request.priority and request.priority - 1
-        with PeerLink(endpoints, newest_only=(), kinds=_HEARD, io_priority=io_priority) as link:
+        with PeerLink(endpoints, newest_only=(), kinds=_HEARD, io_priority=io_priority) as link, Notifier.of() as notifier:
             stop.polite()
-            say(f"{READY}: waiting for the plant of {robot.name} on {address}")
-            with AnnouncingLink(link, say) as announced:
-                summary = run_controller(robot, task, solver, announced, options, stop.within(request.duration_s))
+            settled(f"waiting for the plant of {robot.name} on {address}", lacks, say, notifier)
+            with AnnouncingLink(link, telling(say, notifier)) as announced:
+                until = notifier.watched(stop.within(request.duration_s))
+                summary = run_controller(robot, task, solver, announced, options, until)
     write_json(request.json, summary)
     return ExitCode.OK

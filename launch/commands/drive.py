@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import final
 
 from launch.announcing_link import AnnouncingLink
-from launch.child import READY
 from launch.errors import ExitCode
-from launch.memory_lock import lock_memory
 from launch.output import check_json_path, speaker, write_json
+from launch.readiness import settled, telling
+from launch.scheduling import check_core, take_place
 from launch.selection import bus_of, check_rates
 from launch.signals import StopSignals
 from mpc_controller.bus.zmq_link import PlantLink
 from mpc_controller.drivers import load_driver
 from mpc_controller.node.clock import SteadyClock
+from mpc_controller.node.notify import Notifier
 from mpc_controller.node.plant_node import PlantOptions, run_plant
 from robots import load_robot
 
@@ -33,11 +34,13 @@ class DriveRequest:
     priority: int
     duration_s: float | None
     json: str | None
+    cpu: int | None = None
 
 
 def drive(request: DriveRequest) -> ExitCode:
     """Run the plant until told to stop, or for the duration."""
     check_json_path(request.json)
+    check_core(request.cpu)
     say = speaker(request.json)
     robot = load_robot(request.robot)
     if request.rate_hz is not None:
@@ -48,17 +51,18 @@ def drive(request: DriveRequest) -> ExitCode:
     options = PlantOptions(
         duration_s=request.duration_s, control_rate_hz=request.control_rate_hz, realtime_priority=request.priority
     )
+    lacks = take_place(request.priority, request.cpu)
     with (
         StopSignals(interrupt=True) as stop,
         PlantLink(endpoints, io_priority=request.priority and request.priority + 1) as link,
+        Notifier.of() as notifier,
     ):
         plant = open_plant()
-        if request.priority:
-            lock_memory()
         stop.polite()
-        say(f"{READY}: driving {robot.name} as in {request.file} at {robot.plant_rate_hz:g} Hz on {address}")
+        what = f"driving {robot.name} as in {request.file} at {robot.plant_rate_hz:g} Hz on {address}"
+        settled(what, lacks, say, notifier)
         clock = SteadyClock(round(1e9 / robot.plant_rate_hz))
-        with AnnouncingLink(link, say) as announced:
-            summary = run_plant(plant, robot, announced, clock, options, stop.requested)
+        with AnnouncingLink(link, telling(say, notifier)) as announced:
+            summary = run_plant(plant, robot, announced, clock, options, notifier.watched(stop.requested))
     write_json(request.json, summary)
     return ExitCode.OK

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import final
 
 from launch.announcing_link import AnnouncingLink
-from launch.child import READY
 from launch.errors import CommandError, ExitCode
 from launch.launch_file import load_launch_file
-from launch.memory_lock import lock_memory
 from launch.output import check_json_path, speaker, write_json
+from launch.readiness import settled, telling
+from launch.scheduling import check_core, take_place
 from launch.selection import bus_of, check_rates, task_of
 from launch.signals import StopSignals
 from mpc_controller.bus.zmq_link import PlantLink
 from mpc_controller.node.clock import SimulationClock
+from mpc_controller.node.notify import Notifier
 from mpc_controller.node.plant_node import PlantOptions, run_plant
 from robots import load_robot
 from sim.mujoco_plant import MujocoPlant
@@ -47,11 +48,13 @@ class SimRequest:
     duration_s: float | None
     json: str | None
     mjcf: Path | None = None
+    cpu: int | None = None
 
 
 def simulate(request: SimRequest) -> ExitCode:
     """Run the plant until told to stop, or for the duration."""
     check_json_path(request.json)
+    check_core(request.cpu)
     say = speaker(request.json)
     robot = load_robot(request.robot)
     if request.rate_hz is not None:
@@ -69,20 +72,24 @@ def simulate(request: SimRequest) -> ExitCode:
         lock_step=request.lock_step,
         realtime_priority=priority,
     )
-    with StopSignals(interrupt=True) as stop, PlantLink(endpoints, io_priority=priority and priority + 1) as link:
+    lacks = take_place(priority, request.cpu)
+    with (
+        StopSignals(interrupt=True) as stop,
+        PlantLink(endpoints, io_priority=priority and priority + 1) as link,
+        Notifier.of() as notifier,
+    ):
         try:
             plant = MujocoPlant(robot, task.initial_state, truth, request.seed, 1 / robot.plant_rate_hz)
         except ValueError as error:
             raise CommandError(str(error), ExitCode.BAD_INPUT) from None
-        if priority:
-            lock_memory()
         stop.polite()
         body = f" as in {request.mjcf}" if request.mjcf else ""
-        say(f"{READY}: simulating {robot.name}{body} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}")
-        _await_peers(link, request.peers, stop.requested)
+        what = f"simulating {robot.name}{body} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}"
+        settled(what, lacks, say, notifier)
+        _await_peers(link, request.peers, notifier.watched(stop.requested))
         clock = SimulationClock(round(1e9 / robot.plant_rate_hz), real_time=not request.lock_step)
-        with AnnouncingLink(link, say) as announced:
-            summary = run_plant(plant, robot, announced, clock, options, stop.requested)
+        with AnnouncingLink(link, telling(say, notifier)) as announced:
+            summary = run_plant(plant, robot, announced, clock, options, notifier.watched(stop.requested))
     write_json(request.json, summary)
     return ExitCode.OK
 
