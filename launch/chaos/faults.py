@@ -9,6 +9,7 @@ from launch.chaos.hostile_frames import hostile_frames
 from launch.chaos.network import cut, storm
 from launch.chaos.outcome import Outcome, Scale
 from launch.chaos.strangers import strangers
+from launch.chaos.two_controllers import two_controllers
 
 FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "killed-controller": killed,
@@ -17,4 +18,5 @@ FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "cut-link": cut,
     "hostile-frames": hostile_frames,
     "strangers": strangers,
+    "two-controllers": two_controllers,
 }

@@ -99,6 +99,16 @@ class Flight:
         """Until so many observations from now on were NOMINAL."""
         self.listen_until(count, lambda observation: observation.mode is Mode.NOMINAL)
 
+    def await_end(self, process: subprocess.Popen[str]) -> str:
+        """Listen until a process has ended, as it should here; what it said. Raises FlightError when it goes on."""
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while process.poll() is None:
+            if time.monotonic() > deadline_s:
+                raise FlightError(f"a process that should end does not: {process.args!r}")
+            self._hear()
+        self._processes.remove(process)
+        return process.communicate()[0]
+
     def stop_plant(self) -> None:
         """In good order; its last words are heard. Raises FlightError when it does not end well."""
         self.plant.terminate()

@@ -20,7 +20,7 @@ from launch.chaos.processes import memory_mb, open_files
 from mpc_controller.bus.codec import encode
 from mpc_controller.bus.endpoints import Endpoints
 from mpc_controller.bus.frame import Kind, WireError, read_header, wrap
-from mpc_controller.bus.messages import Event, EventKind, ParameterUpdate, Reference
+from mpc_controller.bus.messages import Event, EventKind, Message, ParameterUpdate, Reference
 from robots import load_robot
 
 _ROBOT, _TASK = "quadrotor", "hover"
@@ -137,7 +137,7 @@ class _Attacker:
         plans = [dataclasses.replace(plan, epoch=1) for plan in self._flight.plans[-5:]]
         if not plans:
             raise FlightError("no plan was heard")
-        messages = [
+        messages: list[Message] = [
             *plans,
             Reference(1, 2**62, np.full(40, 1.0)),
             ParameterUpdate(1, {"no such name": 1.0}),

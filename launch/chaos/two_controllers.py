@@ -1,0 +1,100 @@
+"""Two controllers at once: the plant follows one of them, until an operator or its end decides otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+from collections.abc import Sequence
+from itertools import pairwise
+
+from launch.chaos.checks import largest_step, whole, within_slew
+from launch.chaos.flight import Flight
+from launch.chaos.outcome import Outcome, Scale, all_of, none_of
+from mpc_controller.bus.endpoints import Endpoints
+from mpc_controller.bus.messages import Mode, Observation, Plan
+from mpc_controller.bus.zmq_link import PeerLink
+from robots import load_robot
+
+_ROBOT, _TASK = "quadrotor", "hover"
+_IN_MOTION = 250
+_SAYS_SO = "another controller"
+_MARK = "all the same"
+
+
+def two_controllers(scale: Scale) -> Outcome:
+    """Two that start together, one that comes while another leads, one that comes back from a pause in which it was replaced,
+    and one that sends its plans whoever leads."""
+    ticks = scale.times(100_000, 1_500)
+    said: list[str] = []
+    with Flight(_ROBOT, _TASK) as flight:
+        scale.report("two controllers that start together")
+        pair = [flight.start_controller(), flight.start_controller()]
+        leader, ended = _await_winner(flight, pair)
+        said.append(ended)
+        scale.report(f"a controller that sends its plans all the same, for {ticks} ticks")
+        sent = _stubborn(flight, ticks)
+        scale.report("a controller that comes back after it was replaced")
+        other = flight.start_controller()
+        leader.send_signal(signal.SIGSTOP)
+        epoch = flight.observations[-1].plan_epoch
+        flight.listen_until(_IN_MOTION, lambda o: o.mode is Mode.NOMINAL and o.plan_epoch > epoch)
+        leader.send_signal(signal.SIGCONT)
+        said.append(flight.await_end(leader))
+        flight.fly(_IN_MOTION)
+        others_go_on = other.poll() is None
+        observations, plans = flight.observations, flight.plans
+    return Outcome(
+        "two controllers at once",
+        len(observations),
+        (
+            none_of("one lease holder at every instant: an epoch that was replaced never leads again", *_returns(observations)),
+            none_of("no command between of a controller that does not lead", _strange(observations, plans), len(observations)),
+            none_of("none of the plans of one that sends all the same is followed", _followed(observations, plans), sent),
+            all_of("the second one ends, saying so", sum(_SAYS_SO in text for text in said), len(said)),
+            all_of("the one that leads goes on", int(others_go_on), 1),
+            within_slew([largest_step(observations, load_robot(_ROBOT))]),
+            whole(observations),
+        ),
+    )
+
+
+def _await_winner(flight: Flight, pair: Sequence[subprocess.Popen[str]]) -> tuple[subprocess.Popen[str], str]:
+    """The one that leads, and what the other said when it ended."""
+    while all(process.poll() is None for process in pair):
+        flight.listen(0.05)
+    loser, winner = sorted(pair, key=lambda process: process.poll() is None)
+    text = flight.await_end(loser)
+    flight.fly(_IN_MOTION)
+    return winner, text
+
+
+def _stubborn(flight: Flight, ticks: int) -> int:
+    """Plans of a higher epoch in answer to the newest observations; how many."""
+    sent, begun = 0, len(flight.observations)
+    with PeerLink(Endpoints.of(flight.address), newest_only=(), kinds=()) as link:
+        while len(flight.observations) - begun < ticks:
+            rightful = next(plan for plan in reversed(flight.plans) if plan.task != _MARK)
+            number = flight.observations[-1].sequence
+            epoch = rightful.epoch + 1
+            link.send(dataclasses.replace(rightful, epoch=epoch, sequence=number, answers_sequence=number, task=_MARK))
+            sent += 1
+            flight.listen(0.002)
+    return sent
+
+
+def _followed(observations: Sequence[Observation], plans: Sequence[Plan]) -> int:
+    """Ticks in which the one that sends all the same leads."""
+    epochs = {plan.epoch for plan in plans if plan.task == _MARK}
+    return sum(o.plan_epoch in epochs for o in observations)
+
+
+def _returns(observations: Sequence[Observation]) -> tuple[int, int]:
+    led = [o for o in observations if o.plan_epoch]
+    return sum(b.plan_epoch < a.plan_epoch for a, b in pairwise(led)), len(led)
+
+
+def _strange(observations: Sequence[Observation], plans: Sequence[Plan]) -> int:
+    """Commands by plans that the leading controller did not send."""
+    sent = {(plan.epoch, plan.sequence) for plan in plans}
+    return sum((o.plan_epoch, o.plan_sequence) not in sent for o in observations if o.plan_sequence)
