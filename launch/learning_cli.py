@@ -32,7 +32,7 @@ _ACTIVATIONS = ("tanh", "softplus", "silu")
 @click.option("--basis", type=click.IntRange(1, 4096), default=64, show_default=True, metavar="N", help="Of gp and rff.")
 @click.option("--dissipative", is_flag=True, help="It may only take energy out.")
 @click.option("--one-step", is_flag=True, help="Do not go on over the horizon.")
-@click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True, metavar="N", help="At most.")
+@click.option("--epochs", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="At most.")
 @click.option("--seed", type=click.IntRange(*SEED), default=0, show_default=True, metavar="N", help="Of everything random.")
 @click.option("--import", "network", type=INPUT_FILE, metavar="FILE", help="Take this ONNX network instead of training one.")
 @click.option(

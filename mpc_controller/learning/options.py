@@ -50,7 +50,7 @@ class LearnOptions:
     members: int | None = None
     basis: int = 64
     multi_step: bool = True
-    epochs: int = 40
+    epochs: int = 60
     patience: int = 12
     rate: float | None = None
     batch: int = 256
