@@ -36,6 +36,7 @@ class MujocoPlant(Plant):
         scale_model(self.model, self.data, truth)
         self._steps = whole_steps(period_s, self.model.opt.timestep)
         self._noise = _Noise(robot, truth.noise_scale, seed)
+        self.noisy = self._noise.names
         self._warnings = self.data.warning.number  # a view: counts since the start
 
         # MuJoCo would write warnings to the terminal and to a file in the working folder; `failure` tells them instead.
@@ -93,6 +94,8 @@ class _Noise:
         self._tangent = self._manifold.tangent_indices([int(i) for i in self._measured])
         self._std = scale * np.asarray(robot.measurement_std, dtype=float)
         self._random = np.random.default_rng(seed)
+        # The turn of a quaternion changes all of its entries.
+        self.names = robot.measured if self._std.all() else ()
 
     def applied_to(self, x: Array) -> Array:
         """The measured entries of x ⊞ n, n ~ N(0, std²)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Collection
+from typing import Final, final
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from mpc_controller.robot import Robot
 
 # An attitude sensor's own normalisation is good to far less; a dead one that gives zeros is far outside.
 _UNIT_LENGTH = 0.1
+# Half of the time after which a plant without sound measurements stops its robot.
+_FROZEN_NS: Final = 50_000_000
 
 
 def as_vector(reading: object) -> Array:
@@ -24,22 +27,40 @@ def as_vector(reading: object) -> Array:
 
 @final
 class MeasurementCheck:
-    """Sound readings have one finite number for each of Robot.measured, and unit quaternions (to 10 %)."""
+    """Sound readings have one finite number for each of Robot.measured, and unit quaternions (to 10 %).
 
-    def __init__(self, robot: Robot) -> None:
+    noisy: of Robot.measured those whose sensors never give exactly the same number for long; one that does so for 50 ms is
+    frozen. Raises ValueError for one that is not measured.
+    """
+
+    def __init__(self, robot: Robot, noisy: Collection[str] = ()) -> None:
         names, measured = robot.dynamics.state_names, robot.measured
-        self._count = len(measured)
+        self._measured, self._count = measured, len(measured)
         self._quaternions = [
             np.array([measured.index(name) for name in names[start : start + 4]])
             for start in robot.dynamics.manifold.quaternions
             if names[start] in measured
         ]
+        unknown = [name for name in noisy if name not in measured]
+        if unknown:
+            given = f"'{robot.name}' does not measure {', '.join(unknown)}, of noisy sensors"
+            raise ValueError(f"{given}; it does {', '.join(measured)}")
+        self._noisy = np.array([measured.index(name) for name in noisy], dtype=np.intp)
+        self._last = np.full(len(noisy), np.nan)
+        self._changed_ns = np.zeros(len(noisy), dtype=np.int64)
 
-    def fault_of(self, vector: Array) -> str:
-        """What is wrong with it in one phrase; '' when it is sound."""
+    def fault_of(self, vector: Array, now_ns: int = 0) -> str:
+        """What is wrong with the reading of this tick in one phrase; '' when it is sound."""
         if vector.shape != (self._count,) or not np.isfinite(vector).all():
             return f"{self._count} finite numbers are needed"
         for block in self._quaternions:
             if abs(np.linalg.norm(vector[block]) - 1.0) > _UNIT_LENGTH:
                 return "a quaternion must have unit length"
-        return ""
+        return self._frozen(vector, now_ns) if len(self._noisy) else ""
+
+    def _frozen(self, vector: Array, now_ns: int) -> str:
+        values = vector[self._noisy]
+        self._changed_ns[values != self._last] = now_ns
+        self._last = values
+        still = self._noisy[now_ns - self._changed_ns >= _FROZEN_NS]
+        return f"frozen: {', '.join(self._measured[i] for i in still)}" if len(still) else ""

@@ -77,3 +77,26 @@ class SimulationClock(Clock):
             self.overruns += late_ns // self._period_ns
             self._wall_ns += late_ns
         self._wall_ns += self._period_ns
+
+
+@final
+class RisingTime:
+    """Of a clock that may stand still or go back: its time, shifted such that each tick is later than the one before.
+
+    Ages are differences of it: with a clock that went back, no plan and no measurement would grow old any more.
+    """
+
+    def __init__(self, tick_ns: int) -> None:
+        self._tick_ns = tick_ns
+        self._shift_ns = 0
+        self._last_ns: int | None = None
+
+    def of(self, clock_ns: int) -> tuple[int, int]:
+        """The time, a tick after the last one where the clock did not rise, and by how much it went back (0: it rose)."""
+        now_ns, back_ns = clock_ns + self._shift_ns, 0
+        if self._last_ns is not None and now_ns <= self._last_ns:
+            back_ns = self._last_ns + self._tick_ns - now_ns
+            self._shift_ns += back_ns
+            now_ns += back_ns
+        self._last_ns = now_ns
+        return now_ns, back_ns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mpc_controller.arrays import Array
 
@@ -15,9 +15,13 @@ class Plant(abc.ABC):
     robot's period and never raise. What goes wrong is a value: `failure` says in one line why the robot cannot go on ('' while
     it is sound), which ends the node; what may pass is a measurement with entries that are not numbers, after 100 ms of which
     the node stops the robot. What was opened is closed by `close`, which leaves the robot safe.
+
+    `noisy` names, of Robot.measured, the states whose sensors never give exactly the same number twice in a row for long; one
+    that does so for 50 ms counts as frozen, which is a measurement that is not sound. An encoder of a robot at rest is none.
     """
 
     failure: str = ""
+    noisy: Sequence[str] = ()
 
     @abc.abstractmethod
     def read(self) -> tuple[Array, Array | None]:

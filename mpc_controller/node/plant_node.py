@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import final
@@ -19,7 +19,7 @@ from mpc_controller.control.measurement import MeasurementCheck, as_vector
 from mpc_controller.control.pace import Pace
 from mpc_controller.control.safety_gate import CommandLimits, gate
 from mpc_controller.control.tracker import Tracker
-from mpc_controller.node.clock import Clock
+from mpc_controller.node.clock import Clock, RisingTime
 from mpc_controller.node.error import NodeError
 from mpc_controller.node.event_log import EventLog
 from mpc_controller.node.plant import Plant
@@ -52,12 +52,12 @@ def run_plant(
     plant: Plant, robot: Robot, link: Link, clock: Clock, options: PlantOptions, stop: Callable[[], bool]
 ) -> PlantSummary:
     """Run until `stop()`, or for the duration. Raises NodeError when the plant breaks down; closes the plant in any case."""
-    node = _PlantNode(robot, link, clock, options, stop)
+    node = _PlantNode(robot, link, clock, options, stop, plant.noisy)
     with closing(plant), real_time(options.realtime_priority) as problem, closing(node):
         if problem:
             node.events.tell(EventKind.INFO, 0, problem)
         while not stop():
-            now_ns = clock.tick()
+            now_ns = node.time_of(clock.tick())
             if node.is_over(now_ns):
                 break
             reading, truth = plant.read()
@@ -82,7 +82,9 @@ def _keeps_still(plant: Plant, mode: Mode) -> bool:
 class _PlantNode:
     """One tick after the other: publish, take plans in, decide the mode, make a command and gate it."""
 
-    def __init__(self, robot: Robot, link: Link, clock: Clock, options: PlantOptions, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, robot: Robot, link: Link, clock: Clock, options: PlantOptions, stop: Callable[[], bool], noisy: Collection[str]
+    ) -> None:
         self._robot, self._link, self._clock, self._options, self._stop = robot, link, clock, options, stop
         period_ns = round(1e9 / (options.control_rate_hz or robot.control_rate_hz))
         tick_ns = round(1e9 / robot.plant_rate_hz)
@@ -91,7 +93,8 @@ class _PlantNode:
         self._ladder = Ladder(robot, period_ns)
         self._tracker, self._hold = Tracker(robot), Hold(robot)
         self._pace = Pace(period_ns, tick_ns)
-        self._check = MeasurementCheck(robot)
+        self._check = MeasurementCheck(robot, noisy)
+        self._time = RisingTime(tick_ns)
         self._limits = CommandLimits(robot.control_lower, robot.control_upper, robot.control_slew * tick_ns * 1e-9)
         self._measured: Array | None = None  # the last sound ones
         self._command = np.array(robot.neutral, dtype=float)
@@ -102,6 +105,14 @@ class _PlantNode:
         self._health_ns = -_HEALTH_NS
         self._statistics = PlantStatistics(self._ladder.acceptance.rejected)
         self.events = EventLog("plant")
+
+    def time_of(self, clock_ns: int) -> int:
+        """The plant's time, which rises, whatever its clock does."""
+        now_ns, back_ns = self._time.of(clock_ns)
+        if back_ns:
+            text = f"the clock went back by {back_ns / 1e6:g} ms; the plant's time goes on"
+            self.events.tell(EventKind.SAFETY, now_ns, text, "clock")
+        return now_ns
 
     def is_over(self, now_ns: int) -> bool:
         """Whether the run's duration has passed."""
@@ -187,7 +198,7 @@ class _PlantNode:
         return self._statistics.summary(self._robot.name, self._start_ns, self._tick_s, self._clock.overruns)
 
     def _take_measurement(self, measured: Array, reading: object, now_ns: int) -> None:
-        fault = self._check.fault_of(measured)
+        fault = self._check.fault_of(measured, now_ns)
         self._is_sound = not fault
         if self._is_sound:
             self._measured = measured

@@ -9,7 +9,7 @@ import pytest
 
 from mpc_controller.control.measurement import MeasurementCheck, as_vector
 from robots import load_robot
-from tests.control.machines import sled, top
+from tests.control.machines import MS, sled, top
 
 
 @pytest.mark.parametrize("reading", [None, "nothing", np.zeros((1, 1)), np.array(3.0), [[1.0], [2.0, 3.0]], [10**400], [1j]])
@@ -38,3 +38,21 @@ def test_an_attitude_sensor_that_gives_zeros_is_dead(robot: Any):
     sound[robot.measured.index(robot.dynamics.state_names[robot.dynamics.manifold.quaternions[0]])] = -1.01
     assert check.fault_of(sound) == ""
     assert "unit length" in check.fault_of(np.zeros(count))
+
+
+def test_a_noisy_sensor_that_gives_one_number_for_50_ms_is_frozen_until_it_gives_another():
+    check = MeasurementCheck(sled(), ("q",))
+    faults = [check.fault_of(np.array([value]), k * 2 * MS) for k, value in enumerate([0.1, *[0.25] * 30, 0.3, 0.25])]
+    assert faults[:26] == [""] * 26
+    assert faults[26:31] == ["frozen: q"] * 5  # 50 ms after the tick at which it came
+    assert faults[31:] == ["", ""]
+
+
+def test_a_sensor_at_rest_that_has_no_noise_is_not_frozen():
+    check = MeasurementCheck(sled())
+    assert {check.fault_of(np.array([0.25]), k * 2 * MS) for k in range(1000)} == {""}
+
+
+def test_noise_of_what_is_not_measured_is_refused():
+    with pytest.raises(ValueError, match="does not measure q_dot, of noisy sensors; it does q"):
+        MeasurementCheck(sled(), ("q", "q_dot"))

@@ -53,7 +53,7 @@ public:
           clock_(clock),
           ladder_(robot),
           hold_(robot, [&plant](const Vector& state, const Vector& planned) { return plant.hold(state, planned); }),
-          check_(robot),
+          check_(robot, plant.noisy()),
           limits_(robot),
           command_(robot.neutral) {}
 
@@ -136,7 +136,7 @@ private:
     }
 
     void take_measurement(const Vector& measured) {
-        const std::string fault = check_.fault_of(measured);
+        const std::string fault = check_.fault_of(measured, now_ns_);
         if (fault.empty()) {
             measured_ = measured;
             ladder_.measured(now_ns_, measured);

@@ -16,6 +16,7 @@ class Script final : public Plant, public Link, public Clock {
 public:
     Script(const Json& test, const Robot& robot) : robot_(robot), ticks_(test["ticks"].list()) {
         for (const Json& row : test["hold_gain"].list()) hold_gain_.push_back(row.vector());
+        for (const Json& position : test["noisy"].list()) noisy_.push_back(position.natural());
         keeps_still_ = test["keeps_still"].flag();
         if (keeps_still_) health_["temperature_celsius"] = test["temperature_celsius"].number();
     }
@@ -28,6 +29,8 @@ public:
     Reading read() noexcept override {
         return {current()["measured"].vector(), current().has("truth") ? current()["truth"].vector() : Vector(), ""};
     }
+
+    std::vector<std::size_t> noisy() noexcept override { return noisy_; }
 
     std::vector<std::string> receive() noexcept override { return given(next_); }
 
@@ -72,6 +75,7 @@ private:
     const Robot& robot_;
     std::vector<Json> ticks_;
     std::vector<Vector> hold_gain_;
+    std::vector<std::size_t> noisy_;
     bool keeps_still_ = false;
     std::map<std::string, double> health_;
     std::size_t next_ = 0;

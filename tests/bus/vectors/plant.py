@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -45,6 +45,7 @@ def cases() -> list[dict[str, Any]]:
         _case("attitudes", top(), top_gain, _attitudes),
         _case("limits of a joint", rail(), sled_gain, _joint),
         _case("a robot that keeps still by its own means", sled(), sled_gain, _short, keeps_still=True),
+        _case("a sensor that freezes", rail(), sled_gain, _frozen, noisy=("q",)),
     ]
 
 
@@ -92,6 +93,16 @@ def _joint(robot: Robot, random: np.random.Generator) -> list[Tick]:
     return ticks
 
 
+def _frozen(robot: Robot, random: np.random.Generator) -> list[Tick]:
+    """The position stands still from tick 20 to 50 and from 60 on, the velocity, which has no noise, all along."""
+    ticks = []
+    for k in range(150):
+        words: list[Message | bytes] = [_answer(robot, random, k, delay=1)] if k >= 5 and k % 5 == 0 else []
+        position = 0.01 * random.standard_normal()
+        ticks.append(Tick(rounded([0.5 if 20 <= k < 50 or k >= 60 else position, 0.125]), words))
+    return ticks
+
+
 def _attitudes(robot: Robot, random: np.random.Generator) -> list[Tick]:
     ticks = []
     for k in range(80):
@@ -131,8 +142,8 @@ class _ScriptedLink(PlantEnd):
 class _ScriptedPlant(Clock, Plant):
     """The plant, and its clock: both step through the script."""
 
-    def __init__(self, script: list[Tick], link: _ScriptedLink, keeps_still: bool) -> None:
-        self._script, self._link, self._keeps_still = script, link, keeps_still
+    def __init__(self, script: list[Tick], link: _ScriptedLink, keeps_still: bool, noisy: Sequence[str]) -> None:
+        self._script, self._link, self._keeps_still, self.noisy = script, link, keeps_still, noisy
         self._next = 0
         self.frames: list[list[bytes]] = []
         self.commands: list[Array] = []
@@ -172,14 +183,17 @@ class _ScriptedPlant(Clock, Plant):
         """Nothing to free."""
 
 
-def _case(name: str, robot: Robot, gain: Array, script: Script, keeps_still: bool = False) -> dict[str, Any]:
+def _case(
+    name: str, robot: Robot, gain: Array, script: Script, keeps_still: bool = False, noisy: Sequence[str] = ()
+) -> dict[str, Any]:
     robot = linear_hold(robot, gain)
     robot.__dict__["model_hash"] = "0123456789ab"  # a copy has no cached properties
     link = _ScriptedLink()
     given = script(robot, np.random.default_rng(7))
-    plant = _ScriptedPlant(given, link, keeps_still)
+    plant = _ScriptedPlant(given, link, keeps_still, noisy)
     run_plant(plant, robot, link, plant, PlantOptions(), lambda: plant.is_over)
     still = {"keeps_still": keeps_still, "temperature_celsius": _TEMPERATURE}
+    still |= {"noisy": [robot.measured.index(name) for name in noisy]}
     ticks = []
     for k, tick in enumerate(given):
         frames = plant.frames[k]

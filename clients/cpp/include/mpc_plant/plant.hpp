@@ -28,6 +28,10 @@ public:
 
     virtual Reading read() noexcept = 0;
 
+    /// Positions in `Reading::measured` of those whose sensors never give exactly the same number for long, asked once; one
+    /// that does so for 50 ms counts as frozen, which is no sound reading. An encoder of a robot at rest is none.
+    virtual std::vector<std::size_t> noisy() noexcept { return {}; }
+
     /// Hold the command u (nu) from now on; a simulator advances by one period.
     virtual void apply(const Vector& u) noexcept = 0;
 
