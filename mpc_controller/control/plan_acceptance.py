@@ -34,6 +34,7 @@ class PlanAcceptance:
         self._sequence = -1
         self._observed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self.epoch = 0  # the leading one; 0 when there was none
+        self.accepted = 0
         self.rejected: Counter[Reject] = Counter()
 
     def observed(self, sequence: int, time_ns: int) -> None:
@@ -46,7 +47,9 @@ class PlanAcceptance:
         reason = self._reason(plan, now_ns, observed_ns, is_led)
         if reason is None or (reason is Reject.FAILED and plan.epoch == self.epoch):
             self.epoch, self._sequence = plan.epoch, plan.sequence
-        if reason is not None:
+        if reason is None:
+            self.accepted += 1
+        else:
             self.rejected[reason] += 1
         return reason, observed_ns
 

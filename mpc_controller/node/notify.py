@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self, final
 
-_ADDRESS: Final = "NOTIFY_SOCKET"
-_PERIOD: Final = "WATCHDOG_USEC"
+ADDRESS: Final = "NOTIFY_SOCKET"
+PERIOD: Final = "WATCHDOG_USEC"
 _OF_PROCESS: Final = "WATCHDOG_PID"
-VARIABLES: Final = (_ADDRESS, _PERIOD, _OF_PROCESS)  # of the environment
+VARIABLES: Final = (ADDRESS, PERIOD, _OF_PROCESS)  # of the environment
 # Of the manager's patience; sd_watchdog_enabled(3) advises half of it.
 _SHARE: Final = 0.25
 
@@ -38,10 +38,10 @@ class Notifier:
     @staticmethod
     def of(environment: Mapping[str, str] = os.environ) -> Notifier:
         """As the manager that started this process asks."""
-        period = environment.get(_PERIOD, "")
+        period = environment.get(PERIOD, "")
         is_ours = environment.get(_OF_PROCESS, str(os.getpid())) == str(os.getpid())
         watchdog_s = int(period) * 1e-6 if is_ours and period.isascii() and period.isdigit() else 0.0
-        return Notifier(environment.get(_ADDRESS, ""), watchdog_s)
+        return Notifier(environment.get(ADDRESS, ""), watchdog_s)
 
     def ready(self, status: str) -> None:
         """The set-up is done."""

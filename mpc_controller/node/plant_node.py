@@ -103,7 +103,7 @@ class _PlantNode:
         self._start_ns, self._now_ns, self._slide_until_ns = -1, 0, 0
         self._started_wall_ns = 0
         self._health_ns = -_HEALTH_NS
-        self._statistics = PlantStatistics(self._ladder.acceptance.rejected)
+        self._statistics = PlantStatistics(self._ladder.acceptance, link.counts)
         self.events = EventLog("plant")
 
     def time_of(self, clock_ns: int) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from mpc_controller.bus.counts import Counts
 from mpc_controller.bus.messages import Event, EventKind, Mode
 from mpc_controller.control.ladder import ModeChange
-from mpc_controller.control.reject import Reject
+from mpc_controller.control.plan_acceptance import PlanAcceptance
 from mpc_controller.node.statistics import Distribution, Percentiles
 
 _REMEMBERED_CHANGES = 1000
@@ -43,17 +43,17 @@ class PlantSummary:
 
 @final
 class PlantStatistics:
-    """Counts. `rejected` and `overruns` belong to others and are handed in."""
+    """Counts. What acceptance, link and clock count belongs to them and is handed in."""
 
-    def __init__(self, rejected: Mapping[Reject, int]) -> None:
-        self._rejected = rejected
+    def __init__(self, acceptance: PlanAcceptance, frames: Counts) -> None:
+        self._acceptance, self._frames = acceptance, frames
+        self._rejected = acceptance.rejected
         self.ticks = self.limited_ticks = self.interventions = self.invalid = 0
         self.plan_age_ms, self.tick_time_us = Distribution(), Distribution()
         self.mode_ticks: Counter[Mode] = Counter()
         self._changes: deque[ModeChange] = deque(maxlen=_REMEMBERED_CHANGES)
         self._change_count = 0
-        self._told: tuple[int, ...] = ()
-        self._told_ns = 0
+        self._told_ns: int | None = None
 
     def changed(self, change: ModeChange) -> None:
         """The mode changed."""
@@ -61,18 +61,24 @@ class PlantStatistics:
         self._change_count += 1
 
     def totals(self, time_ns: int, overruns: int, is_last: bool = False) -> Event | None:
-        """The totals as an event: when they have changed, at most once a second, and at the end."""
-        if self._told and not is_last and time_ns - self._told_ns < _PAUSE_NS:
+        """The totals as an event: once a second, and at the end. unread_plans: older than others that came with them."""
+        if self._told_ns is not None and not is_last and time_ns - self._told_ns < _PAUSE_NS:
             return None
-        counts = (self.interventions, self.limited_ticks, self.invalid, overruns, sum(self._rejected.values()))
-        if counts == self._told and not is_last:
-            return None
-        self._told, self._told_ns = counts, time_ns
-        names = ("safety_interventions", "limited_ticks", "invalid_measurements", "overruns", "rejected_plans")
-        details = {name: str(count) for name, count in zip(names, counts, strict=True)}
-        details |= {f"rejected_plans.{reason.value}": str(n) for reason, n in sorted(self._rejected.items())}
-        text = f"{'totals of the run' if is_last else 'totals so far'}: {counts[0]} safety interventions"
-        return Event(EventKind.INFO, time_ns, "plant", text, details=details)
+        self._told_ns = time_ns
+        counts = {
+            "safety_interventions": self.interventions,
+            "limited_ticks": self.limited_ticks,
+            "invalid_measurements": self.invalid,
+            "overruns": overruns,
+            "accepted_plans": self._acceptance.accepted,
+            "unread_plans": self._frames.dropped,
+            "rejected_plans": sum(self._rejected.values()),
+            **{f"rejected_plans.{reason.value}": n for reason, n in sorted(self._rejected.items())},
+            "rejected_frames": self._frames.rejected,
+            **{f"rejected_frames.{reason}": n for reason, n in sorted(self._frames.reasons.items())},
+        }
+        text = f"{'totals of the run' if is_last else 'totals so far'}: {self.interventions} safety interventions"
+        return Event(EventKind.INFO, time_ns, "plant", text, details={name: str(n) for name, n in counts.items()})
 
     def summary(self, robot: str, start_ns: int, tick_s: float, overruns: int) -> PlantSummary:
         """The whole run."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mpc_controller.arrays import Array
+from mpc_controller.bus.counts import Counts
 from mpc_controller.bus.link import Link
 from mpc_controller.bus.messages import Message, Observation, ParameterUpdate, Plan
 from mpc_controller.control.predictor import Predictor
@@ -26,7 +27,7 @@ class LearningLink(Link):
     reach the controller before the next observation, as they would be recorded."""
 
     def __init__(self, controller: Controller, adaptation: Adaptation | None) -> None:
-        self.controller, self.adaptation = controller, adaptation
+        self.controller, self.adaptation, self.counts = controller, adaptation, Counts()
         self.sent: list[Message] = []
         self._waiting: list[Message] = []
         self._said: list[ParameterUpdate] = []

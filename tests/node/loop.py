@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from mpc_controller.arrays import Array
+from mpc_controller.bus.counts import Counts
 from mpc_controller.bus.fake_link import FakeBus
 from mpc_controller.bus.link import Link
 from mpc_controller.bus.messages import Message, Observation
@@ -58,7 +59,7 @@ class DirectLink(Link):
     """The plant's end, with a controller behind it that answers within the tick, as long as one is plugged in."""
 
     def __init__(self, controller: Controller | None = None) -> None:
-        self.controller = controller
+        self.controller, self.counts = controller, Counts()
         self.sent: list[Message] = []
         self.waiting: list[Message] = []
         self.before: Callable[[Observation], None] = lambda observation: None

@@ -7,6 +7,12 @@ namespace {
 
 constexpr std::int64_t pause_ns = 1'000'000'000;
 
+std::uint64_t sum_of(const std::map<std::string, std::uint64_t>& counts) {
+    std::uint64_t sum = 0;
+    for (const auto& [reason, count] : counts) sum += count;
+    return sum;
+}
+
 }  // namespace
 
 void EventLog::tell(EventKind kind, std::int64_t time_ns, std::string text, const std::string& topic, Details details) {
@@ -22,11 +28,7 @@ void EventLog::tell(EventKind kind, std::int64_t time_ns, std::string text, cons
 
 std::vector<Event> EventLog::drain() { return std::exchange(pending_, {}); }
 
-std::uint64_t Totals::rejected() const {
-    std::uint64_t sum = 0;
-    for (const auto& [reason, count] : rejected_plans) sum += count;
-    return sum;
-}
+std::uint64_t Totals::rejected() const { return sum_of(rejected_plans); }
 
 Event Totals::event(std::int64_t time_ns, bool is_last) const {
     const std::string interventions = std::to_string(safety_interventions);
@@ -34,23 +36,20 @@ Event Totals::event(std::int64_t time_ns, bool is_last) const {
                                                {"limited_ticks", std::to_string(limited_ticks)},
                                                {"invalid_measurements", std::to_string(invalid_measurements)},
                                                {"overruns", std::to_string(overruns)},
-                                               {"rejected_plans", std::to_string(rejected())}};
+                                               {"accepted_plans", std::to_string(accepted_plans)},
+                                               {"unread_plans", std::to_string(unread_plans)},
+                                               {"rejected_plans", std::to_string(rejected())},
+                                               {"rejected_frames", std::to_string(sum_of(rejected_frames))}};
     for (const auto& [reason, count] : rejected_plans) details["rejected_plans." + reason] = std::to_string(count);
+    for (const auto& [reason, count] : rejected_frames) details["rejected_frames." + reason] = std::to_string(count);
     const std::string which = is_last ? "totals of the run" : "totals so far";
     return {EventKind::info, time_ns, "plant", which + ": " + interventions + " safety interventions", 1, details};
 }
 
-bool Totals::differs_from(const Totals& other) const {
-    return safety_interventions != other.safety_interventions || limited_ticks != other.limited_ticks ||
-           invalid_measurements != other.invalid_measurements || overruns != other.overruns ||
-           rejected() != other.rejected();
-}
-
-bool TotalsLog::is_due(const Totals& totals, std::int64_t time_ns, bool is_last) {
-    if (!is_last && was_told_ && (time_ns - told_ns_ < pause_ns || !totals.differs_from(told_))) return false;
+bool TotalsLog::is_due(std::int64_t time_ns, bool is_last) {
+    if (!is_last && was_told_ && time_ns - told_ns_ < pause_ns) return false;
     was_told_ = true;
     told_ns_ = time_ns;
-    told_ = totals;
     return true;
 }
 

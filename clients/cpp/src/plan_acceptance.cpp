@@ -79,7 +79,11 @@ PlanAcceptance::Verdict PlanAcceptance::judge(const Plan& plan, std::int64_t now
         epoch_ = plan.epoch;
         sequence_ = plan.sequence;
     }
-    if (found != Reject::none) ++rejected_[name_of(found)];
+    if (found == Reject::none) {
+        ++accepted_;
+    } else {
+        ++rejected_[name_of(found)];
+    }
     return {found, observed_ns};
 }
 

@@ -205,8 +205,11 @@ private:
     void tell(bool is_last) {
         for (const Event& event : events_.drain()) send(encode(event));
         totals_.overruns = clock_.overruns();
+        totals_.accepted_plans = ladder_.acceptance().accepted();
         totals_.rejected_plans = ladder_.acceptance().rejected();
-        if (totals_log_.is_due(totals_, now_ns_, is_last)) send(encode(totals_.event(now_ns_, is_last)));
+        totals_.unread_plans = inbox_.dropped;
+        totals_.rejected_frames = inbox_.refused;
+        if (totals_log_.is_due(now_ns_, is_last)) send(encode(totals_.event(now_ns_, is_last)));
     }
 
     const Robot& robot_;

@@ -32,26 +32,24 @@ private:
 /// What a plant counts while it runs.
 struct Totals {
     std::uint64_t ticks = 0, safety_interventions = 0, limited_ticks = 0, invalid_measurements = 0, overruns = 0;
-    std::map<std::string, std::uint64_t> rejected_plans;  // by reason
+    std::uint64_t accepted_plans = 0, unread_plans = 0;    // unread: older than others that came with them
+    std::map<std::string, std::uint64_t> rejected_plans, rejected_frames;  // by reason
 
+    /// Refused plans, of all reasons.
     std::uint64_t rejected() const;
 
     /// As the event that tells them.
     Event event(std::int64_t time_ns, bool is_last) const;
-
-    /// Whether the totals differ in what is told; ticks are not.
-    bool differs_from(const Totals& other) const;
 };
 
-/// Tells the totals when they have changed, at most once a second, and at the end.
+/// Tells the totals once a second, and at the end.
 class TotalsLog {
 public:
-    bool is_due(const Totals& totals, std::int64_t time_ns, bool is_last);
+    bool is_due(std::int64_t time_ns, bool is_last);
 
 private:
     bool was_told_ = false;
     std::int64_t told_ns_ = 0;
-    Totals told_;
 };
 
 }  // namespace mpc_plant

@@ -57,6 +57,8 @@ public:
     /// The leading one; 0 when there was none.
     std::uint64_t epoch() const { return epoch_; }
 
+    std::uint64_t accepted() const { return accepted_; }
+
     /// Refused plans by the names of their reasons.
     const std::map<std::string, std::uint64_t>& rejected() const { return rejected_; }
 
@@ -68,7 +70,7 @@ private:
     const Robot& robot_;
     std::int64_t oldest_ns_;
     std::uint64_t epoch_ = 0, sequence_ = 0;  // of the last plan that counted; epoch 0: none did
-    std::uint64_t first_observed_ = 0;
+    std::uint64_t first_observed_ = 0, accepted_ = 0;
     std::deque<std::int64_t> observed_ns_;
     std::map<std::string, std::uint64_t> rejected_;
 };
