@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from launch.chaos.dead_controller import killed, paused
+from launch.chaos.failing_solves import failing
 from launch.chaos.hostile_frames import hostile_frames
 from launch.chaos.network import cut, storm
 from launch.chaos.outcome import Outcome, Scale
+from launch.chaos.stops import stopped
 from launch.chaos.strangers import strangers
 from launch.chaos.two_controllers import two_controllers
 
 FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "killed-controller": killed,
     "paused-controller": paused,
+    "failing-solves": failing,
+    "stops": stopped,
     "storm": storm,
     "cut-link": cut,
     "hostile-frames": hostile_frames,

@@ -15,7 +15,7 @@ from typing import Self, final
 
 from mpc_controller.bus.endpoints import Endpoints
 from mpc_controller.bus.keys import PeerKey
-from mpc_controller.bus.messages import EStop, Event, Mode, Observation, Plan, Truth
+from mpc_controller.bus.messages import EStop, Event, Message, Mode, Observation, Plan, Truth
 from mpc_controller.bus.zmq_link import PeerLink
 
 _PATIENCE_S = 120.0  # of the wall clock; a machine that is busy with other things may build a solver in it
@@ -55,15 +55,16 @@ class Flight:
         self.events: list[Event] = []
         self.plans: list[Plan] = []
         self.truths: list[Truth] = []
-        self.stops: list[EStop] = []
+        self.stops: list[tuple[int, EStop]] = []  # each with the sequence of the observation before it
         arguments = (*self._who, "--endpoint", self.address, *options)
-        self.plant = self._run(plant, *arguments) if plant else self.start("sim", *arguments)
+        self.plant = self.start_module(plant, *arguments) if plant else self.start("sim", *arguments)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`mpc ARGUMENTS`; it is stopped with the rest."""
-        return self._run("launch.cli", *arguments)
+        return self.start_module("launch.cli", *arguments)
 
-    def _run(self, module: str, *arguments: str) -> subprocess.Popen[str]:
+    def start_module(self, module: str, *arguments: str) -> subprocess.Popen[str]:
+        """`python -m MODULE ARGUMENTS`; it is stopped with the rest."""
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, *arguments],
             stdout=subprocess.PIPE,
@@ -77,6 +78,10 @@ class Flight:
     def start_controller(self, address: str | None = None, *options: str) -> subprocess.Popen[str]:
         """`mpc control ROBOT`, at another address where one is given; it may still be loading."""
         return self.start("control", *self._who, "--endpoint", address or self.address, "--wait", str(_PATIENCE_S), *options)
+
+    def send(self, message: Message) -> None:
+        """Say it to the plant, as any peer may."""
+        self._link.send(message)
 
     def listen(self, seconds: float) -> None:
         """For so long, by the wall clock."""
@@ -109,6 +114,11 @@ class Flight:
         self._processes.remove(process)
         return process.communicate()[0]
 
+    def ticks_until_stopped(self, stop: EStop) -> int:
+        """Ticks from the one in which the plant took a stop in, and repeated it, to the first one in E_STOP."""
+        before = next(sequence for sequence, message in self.stops if message == stop)
+        return next(o.sequence for o in self.observations if o.mode is Mode.E_STOP and o.sequence > before) - before
+
     def stop_plant(self) -> None:
         """In good order; its last words are heard. Raises FlightError when it does not end well."""
         self.plant.terminate()
@@ -129,7 +139,10 @@ class Flight:
         self.events += [m for m in messages if isinstance(m, Event)]
         self.plans += [m for m in messages if isinstance(m, Plan)]
         self.truths += [m for m in messages if isinstance(m, Truth)]
-        self.stops += [m for m in messages if isinstance(m, EStop)]
+        sequence = self.observations[-1 - len(heard)].sequence if len(self.observations) > len(heard) else 0
+        for message in messages:
+            sequence = message.sequence if isinstance(message, Observation) else sequence
+            self.stops += [(sequence, message)] if isinstance(message, EStop) else []
         return heard
 
     def __enter__(self) -> Self:
