@@ -19,8 +19,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 demo: install compiler  ## fly the figure eight for 20 s: simulator, controller and recorder in three processes
 	@$(BIN)/mpc launch launch/quadrotor.toml
 
-test: install-dev compiler  ## the whole test suite
-	@$(BIN)/python -m pytest
+test: install-dev compiler  ## the whole test suite: two tests at a time, then those that nothing may run beside
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not alone"
+	@$(BIN)/python -m pytest -m "alone and not slow"
 
 test-long: install-dev compiler  ## the tests that `make test` leaves out: intervals over many seeds, whole flights
 	@$(BIN)/python -m pytest -m slow
@@ -35,7 +36,7 @@ test-gate: install-dev $(VENV)/.gate  ## the safety gate: every branch covered, 
 
 SECONDS ?= 60
 fuzz: install-dev $(VENV)/.fuzz  ## decoders and loaders against bytes that atheris invents, each for SECONDS=60
-	@for target in $$($(BIN)/python -m tests.fuzz --list); do $(BIN)/python -m tests.fuzz $$target $(SECONDS); done
+	@for target in $$($(BIN)/python -m tests.fuzz --list); do $(BIN)/python -m tests.fuzz $$target $(SECONDS) 2>&1 | grep -v '^INFO: '; done
 
 bench: install compiler $(VENV)/.crocoddyl $(VENV)/.sysid  ## solvers, then identification, beside those of others; 45 minutes; DATA=FOLDER has recordings
 	@$(BIN)/mpc bench solvers --crocoddyl $(VENV)/crocoddyl/bin/python

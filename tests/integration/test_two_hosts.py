@@ -14,6 +14,8 @@ import pytest
 
 from mpc_controller.bus.keys import KeyFolder, Role
 
+pytestmark = pytest.mark.alone
+
 ROBOT_HOST, DESK_HOST = "10.77.0.1", "10.77.0.2"
 ADDRESS = f"tcp://{ROBOT_HOST}:5600"
 

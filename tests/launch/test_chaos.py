@@ -10,6 +10,8 @@ import pytest
 from launch.chaos.faults import FAULTS
 from tests.launch.command import run, run_here
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_must_hold_holds(fault: str, tmp_path: Path) -> None:
