@@ -43,10 +43,7 @@ def rotate(q: Array, vector: Array) -> Array:
     return np.asarray(vector + 2 * (w * crossed + np.cross(r, crossed)))
 
 
-def turned_by(q: Array, rotation: Array) -> Array:
-    """q ⊗ exp(rotation): the attitude after a turn by a rotation vector (3,) [rad] of the body."""
-    angle = float(np.linalg.norm(rotation))
-    scale = 0.5 if angle < 1e-9 else math.sin(angle / 2) / angle
-    s, v = math.cos(angle / 2), scale * rotation
-    w, r = q[0], q[1:]
+def turned_by(q: Array, v: Array) -> Array:
+    """q ⊗ (√(1 − |v|²), v): the attitude after a turn whose quaternion has the vector part v (3,), |v| ≤ 1."""
+    w, r, s = q[0], q[1:], math.sqrt(max(1.0 - float(v @ v), 0.0))
     return np.array([w * s - r @ v, *(w * v + s * r + np.cross(r, v))])

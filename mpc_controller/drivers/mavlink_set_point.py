@@ -20,6 +20,7 @@ STATES: Final = (
     *("angular_velocity_x", "angular_velocity_y", "angular_velocity_z"),
 )
 _TOLERANCE = 1e-6
+_LARGEST_TURN = 0.7  # of the vector part: 89°; near 180° the shortest way to an attitude changes its side
 
 
 class SetPoint(NamedTuple):
@@ -34,10 +35,11 @@ class SetPoint(NamedTuple):
 class SetPoints:
     """The autopilot's loops, inverted, so that its rotors do what the commands u ask for.
 
-    Its rate loop makes angular accelerations K_r (ω_sp − ω) and its attitude loop rates K_a · (rotation vector to q_sp). At
-    rest, once all that lags has settled, the model gives the angular acceleration A u and the specific thrust b u. So:
+    Its rate loop makes angular accelerations K_r (ω_sp − ω) and its attitude loop rates 2 K_a v, where v is the vector part of
+    the turn to q_sp (PX4's AttitudeControl; it also weighs yaw down, which is left out here). At rest, once all that lags has
+    settled, the model gives the angular acceleration A u and the specific thrust b u. So:
 
-        ω_sp = ω + K_r⁻¹ A u        q_sp = q ⊗ exp(K_a⁻¹ ω_sp)        throttle = hover throttle · b u / g
+        ω_sp = ω + K_r⁻¹ A u        q_sp = q ⊗ (√(1 − |v|²), v), v = ½ K_a⁻¹ ω_sp        throttle = hover throttle · b u / g
 
     Raises UnsuitableRobotError where the model is none of this kind: A and b linear, b along the body's z axis.
     """
@@ -52,7 +54,9 @@ class SetPoints:
         """For commands u (nu,) at an attitude (4,) and body rates (3,)."""
         wanted = rates + self._accelerations @ u / self._options.rate_gain
         throttle = self._options.hover_throttle * float(self._thrust @ u) / self._gravity
-        return SetPoint(turned_by(attitude, wanted / self._options.attitude_gain), wanted, min(max(throttle, 0.0), 1.0))
+        turn = 0.5 * wanted / self._options.attitude_gain
+        turn *= min(1.0, _LARGEST_TURN / max(float(np.linalg.norm(turn)), _LARGEST_TURN))
+        return SetPoint(turned_by(attitude, turn), wanted, min(max(throttle, 0.0), 1.0))
 
 
 def _linear_model(robot: Robot) -> tuple[Array, Array, float]:

@@ -47,7 +47,7 @@ def offboard_thrusts(message: common.MAVLink_set_attitude_target_message, attitu
         body = Rotation.from_quat(np.roll(attitude, -1)).as_matrix()
         frd_in_ned = Rotation.from_quat(np.roll(message.q, -1)).as_matrix()
         goal = NED_TO_ENU @ frd_in_ned @ FLU_TO_FRD
-        wanted = ATTITUDE_GAIN * Rotation.from_matrix(body.T @ goal).as_rotvec()
+        wanted = ATTITUDE_GAIN * 2 * Rotation.from_matrix(body.T @ goal).as_quat(canonical=True)[:3]
     torque = INERTIA * RATE_GAIN * (wanted - rates)
     return mixer(torque, message.thrust / HOVER_THROTTLE * MASS * 9.81)
 

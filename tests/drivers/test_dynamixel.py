@@ -20,6 +20,7 @@ from mpc_controller.node.plant import Plant
 from mpc_controller.node.plant_node import PlantOptions, run_plant
 from mpc_controller.toml_table import TomlError
 from robots import load_robot
+from tests.drivers.controllers import outlive
 from tests.drivers.processes import driving, wait_for
 from tests.drivers.robots import driver_table, joints
 from tests.launch.command import run
@@ -267,6 +268,24 @@ def test_with_nobody_in_control_the_node_holds_and_an_operator_stops_it(tmp_path
     assert [c["to"] for c in summary.mode_changes] == ["E_STOP"]
     assert not line.now(1).is_on
     assert any(isinstance(m, Observation) and np.isfinite(m.measured).all() for m in operator.receive(0))
+
+
+@pytest.mark.parametrize("mode", ["current", "position"])
+def test_when_the_controller_dies_the_servos_hold_where_they_are(tmp_path: Path, line: DynamixelEmulator, mode: str) -> None:
+    robot = joints(3, "N m" if mode == "current" else "rad")
+    plant = plant_of(driver_table(tmp_path, keys(line, mode)), robot)()
+    seen: list[list[float]] = []
+    close = plant.close
+
+    def look_and_close() -> None:
+        seen.append([*(line.now(k).rate for k in IDS), *(line.now(k).table[11] for k in IDS)])
+        close()
+
+    plant.close = look_and_close  # type: ignore[method-assign]
+    summary = outlive(plant, robot, np.array([0.2, 0.1, -0.2]), life_s=0.4, after_s=0.8)
+    assert [c["to"] for c in summary.mode_changes if c["to"] != "STALE_PLAN"][-1] == "HOLD"
+    assert max(abs(line.now(k).angle) for k in IDS) > 0.02  # it did move
+    np.testing.assert_allclose(seen[0], [0, 0, 0, 3, 3, 3], atol=0.01)
 
 
 @pytest.mark.parametrize(

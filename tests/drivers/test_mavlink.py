@@ -106,7 +106,18 @@ def test_frames_are_those_of_matrices_and_their_own_inverses() -> None:
         vector = random.standard_normal(3)
         np.testing.assert_allclose(rotate(enu, vector), matrix @ vector, atol=1e-14)
         turned = Rotation.from_quat(np.roll(enu, -1)) * Rotation.from_rotvec(vector)
-        np.testing.assert_allclose(np.abs(turned_by(enu, vector) @ np.roll(turned.as_quat(), 1)), 1.0)
+        half = math.sin(np.linalg.norm(vector) / 2) * vector / np.linalg.norm(vector)
+        if np.linalg.norm(vector) < math.pi:
+            np.testing.assert_allclose(np.abs(turned_by(enu, half) @ np.roll(turned.as_quat(), 1)), 1.0)
+
+
+def test_an_attitude_is_never_half_a_turn_away(tmp_path: Path) -> None:
+    set_points = SetPoints(load_robot("quadrotor"), mavlink_options(driver_table(tmp_path, keys(1, 'set_point = "attitude"'))))
+    level = np.array([1.0, 0.0, 0.0, 0.0])
+    point = set_points.of(np.array([0.0, 0.0, 0.15, 0.15]), level, np.zeros(3))
+    assert 2 * math.acos(point.attitude @ level) == pytest.approx(math.radians(88.85), abs=1e-3)
+    assert point.attitude[1] > 0  # rolled to the right
+    np.testing.assert_allclose(point.attitude[2:], 0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["rates", "attitude"])

@@ -26,6 +26,7 @@ from mpc_controller.node.plant import Plant
 from mpc_controller.node.plant_node import PlantOptions, run_plant
 from mpc_controller.toml_table import TomlError
 from robots import load_robot
+from tests.drivers.controllers import outlive
 from tests.drivers.processes import wait_for
 from tests.drivers.robots import driver_table, joints
 from tests.drivers.ur_emulator import PLAYING, PROTECTIVE_STOP, STOPPED, UrEmulator
@@ -252,6 +253,16 @@ def test_with_nobody_in_control_the_node_holds_and_an_operator_stops_it(tmp_path
         summary = run_plant(plant, robot, link, SteadyClock(8_000_000), PlantOptions(), over)
     assert [c["to"] for c in summary.mode_changes] == ["E_STOP"]
     assert arm.safety_mode == PROTECTIVE_STOP
+
+
+def test_when_the_controller_dies_the_robot_comes_to_rest(tmp_path: Path, arm: UrEmulator) -> None:
+    robot = joints(6, "rad/s", 125.0)
+    plant = plant_of(driver_table(tmp_path, keys(arm)), robot)()
+    summary = outlive(plant, robot, RATES, life_s=0.4, after_s=0.5)
+    assert [c["to"] for c in summary.mode_changes if c["to"] != "STALE_PLAN"][-1] == "HOLD"
+    assert np.abs(arm.q - np.linspace(-1, 1, 6)).max() > 0.05  # it did move
+    assert arm.watchdog_trips == 0
+    np.testing.assert_allclose(arm.qd, 0.0, atol=1e-9)
 
 
 def test_a_connection_that_breaks_ends_the_node_in_one_sentence(tmp_path: Path, arm: UrEmulator) -> None:
