@@ -14,7 +14,7 @@ PROGRESS := 2>&1 | sed -u -nE -e '/^ *(Downloading|ERROR|error|.*Errno)/p' -e 's
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
-.PHONY: demo test test-long test-gate fuzz bench lint format types install install-dev install-zig install-learn compiler lock proto clean help
+.PHONY: demo test test-long test-gate fuzz bench lint format types install install-dev install-zig install-learn install-drivers compiler lock proto clean help
 
 demo: install compiler  ## fly the figure eight for 20 s: simulator, controller and recorder in three processes
 	@$(BIN)/mpc launch launch/quadrotor.toml
@@ -58,6 +58,8 @@ install: $(VENV)/.runtime  ## .venv with the locked packages and the command `mp
 install-dev: $(VENV)/.dev
 
 install-learn: $(VENV)/.learn  ## what `mpc learn` needs, for training: JAX, Equinox, Optax, ONNX
+
+install-drivers: $(VENV)/.drivers  ## what `mpc drive` and its tests need for real robots: servos, MAVLink, an RTDE client
 
 install-zig: $(VENV)/.zig  ## a C compiler into .venv, from PyPI, for machines without one
 
@@ -115,6 +117,14 @@ $(VENV)/.gate $(VENV)/.fuzz: $(VENV)/.%: $(VENV)/.dev pyproject.toml
 	@$(BIN)/python -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $* \
 		> $(VENV)/$*-requirements.txt
 	@$(PIP_INSTALL) -r $(VENV)/$*-requirements.txt $(PROGRESS)
+	@touch $@
+
+# Without them the tests of those drivers are left out.
+$(VENV)/.drivers: $(VENV)/.runtime pyproject.toml
+	@echo "Installing what drivers of real robots need (once; about 20 MB to download) …"
+	@$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*extras["dynamixel"], *extras["mavlink"], *extras["ur"], sep="\n")' \
+		> $(VENV)/drivers-requirements.txt
+	@$(PIP_INSTALL) -r $(VENV)/drivers-requirements.txt $(PROGRESS)
 	@touch $@
 
 # Solvers are compiled on this machine; a compiler may have come or gone since the last run.
