@@ -15,7 +15,8 @@ def chaos(faults: tuple[str, ...], quick: bool, json: str | None) -> int:
     """Make faults against real processes, and tell what held.
 
     Simulators and controllers of their own are started, killed, paused, cut off, flooded and lied to; nothing that runs on this
-    machine is touched. Without a name all faults are made. Exit code 1 when something that must hold did not.
+    machine is touched. Without a name all faults are made but `soak`, which takes an hour. Exit code 1 when something that must
+    hold did not.
 
     \b
       mpc chaos --quick

@@ -9,6 +9,7 @@ from launch.chaos.failing_solves import failing
 from launch.chaos.hostile_frames import hostile_frames
 from launch.chaos.network import cut, storm
 from launch.chaos.outcome import Outcome, Scale
+from launch.chaos.soak import soak
 from launch.chaos.stops import stopped
 from launch.chaos.strangers import strangers
 from launch.chaos.two_controllers import two_controllers
@@ -23,4 +24,5 @@ FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "hostile-frames": hostile_frames,
     "strangers": strangers,
     "two-controllers": two_controllers,
+    "soak": soak,
 }

@@ -119,6 +119,17 @@ class Flight:
         before = next(sequence for sequence, message in self.stops if message == stop)
         return next(o.sequence for o in self.observations if o.mode is Mode.E_STOP and o.sequence > before) - before
 
+    @property
+    def folder(self) -> str:
+        """Of its own, gone afterwards."""
+        return self._folder.name
+
+    def forget(self) -> None:
+        """All that was said but the last observation."""
+        del self.observations[:-1]
+        for words in (self.events, self.plans, self.truths, self.stops):
+            words.clear()
+
     def stop_plant(self) -> None:
         """In good order; its last words are heard. Raises FlightError when it does not end well."""
         self.plant.terminate()
