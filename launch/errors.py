@@ -31,6 +31,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from mpc_controller.bus.endpoints import BusError
     from mpc_controller.bus.keys import KeysError
     from mpc_controller.bus.recording import RecordingError
+    from mpc_controller.drivers.error import UnsuitableRobotError
     from mpc_controller.identification.model_structure import IdentificationError
     from mpc_controller.learning.options import LearningError
     from mpc_controller.model.parameters import ParameterError
@@ -44,7 +45,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     if isinstance(error, CommandError):
         return error.code
     of_input = TomlError | ParameterError | ProblemError | RobotError | RecordingError | IdentificationError
-    if isinstance(error, of_input | LearningError | ResidualError | KeysError):
+    if isinstance(error, of_input | LearningError | ResidualError | KeysError | UnsuitableRobotError):
         return ExitCode.BAD_INPUT
     if isinstance(error, BusError | NodeError | CompilerError | OSError):
         return ExitCode.ENVIRONMENT
