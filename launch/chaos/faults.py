@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from launch.chaos.dead_controller import killed, paused
 from launch.chaos.failing_solves import failing
 from launch.chaos.hostile_frames import hostile_frames
+from launch.chaos.jitter import jitter
 from launch.chaos.network import cut, storm
 from launch.chaos.outcome import Outcome, Scale
 from launch.chaos.soak import soak
@@ -19,6 +20,7 @@ FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "paused-controller": paused,
     "failing-solves": failing,
     "stops": stopped,
+    "jitter": jitter,
     "storm": storm,
     "cut-link": cut,
     "hostile-frames": hostile_frames,

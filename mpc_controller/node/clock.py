@@ -9,9 +9,11 @@ from typing import final
 
 
 class Clock(abc.ABC):
-    """The plant's clock, tick by tick. `overruns` counts the ticks whose time had passed when they were asked for."""
+    """The plant's clock, tick by tick. `overruns` counts the ticks whose time had passed when they were asked for; `late_ns` is
+    how much later than its time the last tick began."""
 
     overruns: int = 0
+    late_ns: int = 0
 
     @abc.abstractmethod
     def tick(self) -> int:
@@ -36,7 +38,8 @@ class SteadyClock(Clock):
         if wait_ns > 0:
             self._sleep_s(wait_ns * 1e-9)
         now_ns = self._now_ns()
-        missed = max(0, (now_ns - self._next_ns) // self._period_ns)
+        self.late_ns = max(0, now_ns - self._next_ns)
+        missed = self.late_ns // self._period_ns
         self.overruns += missed
         self._next_ns += (missed + 1) * self._period_ns
         return now_ns
@@ -72,7 +75,7 @@ class SimulationClock(Clock):
         wait_ns = self._wall_ns - self._now_ns()
         if wait_ns > 0:
             self._sleep_s(wait_ns * 1e-9)
-        late_ns = self._now_ns() - self._wall_ns
+        late_ns = self.late_ns = max(0, self._now_ns() - self._wall_ns)
         if late_ns >= self._period_ns:
             self.overruns += late_ns // self._period_ns
             self._wall_ns += late_ns

@@ -274,6 +274,7 @@ class _PlantNode:
     def _finish_tick(self) -> None:
         self._statistics.ticks += 1
         self._statistics.mode_ticks[self._ladder.mode] += 1
+        self._statistics.wake_late_us.add(self._clock.late_ns * 1e-3)
         self._tell(is_last=False)
         self._statistics.tick_time_us.add((time.monotonic_ns() - self._started_wall_ns) * 1e-3)
         if self._sequence % _COLLECT_EVERY == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from mpc_controller.bus.counts import Counts
@@ -22,8 +22,8 @@ class PlantSummary:
     """What happened, for the table at the end.
 
     mode_changes: the last thousand of `mode_change_count`, with times from the start. plan_age_ms: as observations tell it.
-    tick_time_us: from the observation to the command, without the plant's own reading and applying. limited_ticks: commands
-    that slid within the slew limit into a hold, a stop or back to a plan; safety_interventions: all others that the safety gate
+    tick_time_us: from the observation to the command, without the plant's own reading and applying. wake_late_us: how much
+    later than its time a tick began. limited_ticks: commands that slid within the slew limit into a hold, a stop or back to a plan; safety_interventions: all others that the safety gate
     changed, and the times that it called for the brake."""
 
     robot: str
@@ -39,6 +39,7 @@ class PlantSummary:
     limited_ticks: int
     safety_interventions: int
     invalid_measurements: int
+    wake_late_us: Percentiles = field(default_factory=lambda: Percentiles(0.0, 0.0, 0.0))
 
 
 @final
@@ -49,7 +50,7 @@ class PlantStatistics:
         self._acceptance, self._frames = acceptance, frames
         self._rejected = acceptance.rejected
         self.ticks = self.limited_ticks = self.interventions = self.invalid = 0
-        self.plan_age_ms, self.tick_time_us = Distribution(), Distribution()
+        self.plan_age_ms, self.tick_time_us, self.wake_late_us = Distribution(), Distribution(), Distribution()
         self.mode_ticks: Counter[Mode] = Counter()
         self._changes: deque[ModeChange] = deque(maxlen=_REMEMBERED_CHANGES)
         self._change_count = 0
@@ -104,4 +105,5 @@ class PlantStatistics:
             limited_ticks=self.limited_ticks,
             safety_interventions=self.interventions,
             invalid_measurements=self.invalid,
+            wake_late_us=self.wake_late_us.percentiles(),
         )

@@ -16,11 +16,12 @@ _BINS = 2400  # up to 0.1 · 1.01^2400, about 2e9: in microseconds half an hour
 @final
 @dataclass(frozen=True)
 class Percentiles:
-    """p50, p99 and the largest value; zeros when there was none."""
+    """p50, p99, the largest value and p99.9; zeros when there was none."""
 
     p50: float
     p99: float
     max: float
+    p999: float = 0.0
 
 
 @final
@@ -43,7 +44,8 @@ class Distribution:
         if total == 0:
             return Percentiles(0.0, 0.0, 0.0)
         cumulated = np.cumsum(self._counts)
-        p50, p99 = (
-            min(_SMALLEST * _GROWTH ** (int(np.searchsorted(cumulated, q * total)) + 1), self._largest) for q in (0.50, 0.99)
+        p50, p99, p999 = (
+            min(_SMALLEST * _GROWTH ** (int(np.searchsorted(cumulated, q * total)) + 1), self._largest)
+            for q in (0.50, 0.99, 0.999)
         )
-        return Percentiles(p50, p99, self._largest)
+        return Percentiles(p50, p99, self._largest, p999)
