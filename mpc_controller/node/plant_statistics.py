@@ -23,8 +23,8 @@ class PlantSummary:
 
     mode_changes: the last thousand of `mode_change_count`, with times from the start. plan_age_ms: as observations tell it.
     tick_time_us: from the observation to the command, without the plant's own reading and applying. wake_late_us: how much
-    later than its time a tick began. limited_ticks: commands that slid within the slew limit into a hold, a stop or back to a plan; safety_interventions: all others that the safety gate
-    changed, and the times that it called for the brake."""
+    later than its time a tick began. limited_ticks: commands that slid within the slew limit into a hold, a stop or back to a
+    plan; safety_interventions: all others that the safety gate changed, and the times that it called for the brake."""
 
     robot: str
     duration_s: float
