@@ -19,7 +19,7 @@ def stopped(scale: Scale) -> Outcome:
     robots = _FLOWN[: scale.times(len(_FLOWN), 2)]
     ticks: list[int] = []
     steps: list[float] = []
-    latched = released = stops = 0
+    latched = released = stops = alive = new_epochs = 0
     for name, task in robots:
         for is_alive in (True, False):
             scale.report(f"{name} stopped, its controller {'alive' if is_alive else 'dead'}")
@@ -42,7 +42,10 @@ def stopped(scale: Scale) -> Outcome:
                 flight.send(EStop(time.time_ns(), clear=True))
                 flight.listen_until(1, lambda o: o.mode is not Mode.E_STOP)
                 if is_alive:
+                    epoch = flight.observations[start].plan_epoch
                     flight.fly(1)
+                    alive += 1
+                    new_epochs += flight.observations[-1].plan_epoch > epoch
                 released += 1
                 steps.append(largest_step(flight.observations, load_robot(name)))
     return Outcome(
@@ -52,6 +55,7 @@ def stopped(scale: Scale) -> Outcome:
             at_most("honoured within one tick of being taken in", max(ticks), 1, "ticks"),
             all_of("latched until a newer word releases it", latched, stops),
             all_of("released by the operator", released, stops),
+            all_of("flown again by a new epoch alone", new_epochs, alive),
             within_slew(steps),
         ),
     )

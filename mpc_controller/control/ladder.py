@@ -60,7 +60,7 @@ class Ladder:
                      is of another controller than the one that leads, or too many messages came at once; or it says that the
                      robot must brake; or there is no plan
         E_STOP       an operator said so, or the sensors gave nothing sound for 0.1 s; until an EStop with clear = True,
-                     and then a plan that comes after it is needed
+                     and then a plan of a new epoch is needed
 
     An accepted plan is followed from its start time on; until then the one before it is.
     """
@@ -120,6 +120,8 @@ class Ladder:
         if message.clear and message.sequence <= self._stop_sequence:
             return
         self._stop_sequence = max(self._stop_sequence, message.sequence)
+        if message.clear and not self._stopped_by:
+            return
         self._latch("" if message.clear else "stopped by an operator")
 
     def step(self, now_ns: int) -> ModeChange | None:
@@ -135,8 +137,9 @@ class Ladder:
         return ModeChange(now_ns, before, self.mode, reason) if self.mode != before else None
 
     def _latch(self, stopped_by: str) -> None:
-        """Stop, or go on for ''. Plans from before are forgotten."""
+        """Stop, or go on for ''. Plans from before are forgotten, and whoever made them has to begin anew."""
         self._stopped_by = stopped_by
+        self.acceptance.end_epoch()
         self.plan = None
         self._waiting.clear()
 

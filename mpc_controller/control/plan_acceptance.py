@@ -34,12 +34,17 @@ class PlanAcceptance:
         self._sequence = -1
         self._observed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self.epoch = 0  # the leading one; 0 when there was none
+        self._least_epoch = 1
         self.accepted = 0
         self.rejected: Counter[Reject] = Counter()
 
     def observed(self, sequence: int, time_ns: int) -> None:
         """An observation went out; sequences rise by one."""
         self._observed.append((sequence, time_ns))
+
+    def end_epoch(self) -> None:
+        """From now on only a controller that has begun a new epoch may lead."""
+        self._least_epoch = self.epoch + 1
 
     def judge(self, plan: Plan, now_ns: int, is_led: bool) -> tuple[Reject | None, int]:
         """Why the plan is refused (None: accepted), and the time of the observation that it answers (−1: not known)."""
@@ -60,7 +65,7 @@ class PlanAcceptance:
             return Reject.WRONG_MODEL
         if is_led and plan.epoch != self.epoch:
             return Reject.OTHER_IN_CHARGE
-        if plan.epoch < max(self.epoch, 1):
+        if plan.epoch < max(self.epoch, self._least_epoch):
             return Reject.WRONG_EPOCH
         if plan.epoch == self.epoch and plan.sequence <= self._sequence:
             return Reject.DUPLICATE if plan.sequence == self._sequence else Reject.OUT_OF_ORDER

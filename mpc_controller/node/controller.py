@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from mpc_controller.bus.messages import EventKind, Message, Observation, ParameterUpdate, Plan, Reference
+from mpc_controller.bus.messages import EventKind, Message, Mode, Observation, ParameterUpdate, Plan, Reference
 from mpc_controller.control.delivery import DeliveryEstimate
 from mpc_controller.control.estimator import Estimate, Estimator
 from mpc_controller.control.latency import LatencyEstimate
@@ -62,7 +62,8 @@ class ControlJob:
 
 @final
 class Controller:
-    """One epoch: from the first observation of a plant to its last, starting from the nominal parameters.
+    """One epoch: from the first observation of a plant to its last, or to the end of an emergency stop (`is_over`), starting
+    from the nominal parameters.
 
     `accept` takes the stream of messages in order; `plan` answers the newest sound observation. Updates of parameters and
     references take effect with the next observation in the stream, so a plan depends on the messages up to the observation
@@ -95,7 +96,7 @@ class Controller:
         self._parameter_sequence = 0
         self._residual = ResidualInUse(job.robot, job.residual)
         self._last_plan: Plan | None = None
-        self.plant_restarted = False
+        self.is_over = False
         self._asked_again, self._repeated = False, 0
         self.events = EventLog("controller")
 
@@ -174,7 +175,7 @@ class Controller:
     def _observe(self, observation: Observation) -> None:
         order = self._succession.judge(observation, self._observation)
         self._asked_again = order is Order.REPEAT and observation.lock_step
-        self.plant_restarted = self.plant_restarted or order is Order.RESTART
+        self.is_over = self.is_over or order is Order.RESTART
         if order is Order.LATE:
             text = f"observation {observation.sequence} came late"
             self.events.tell(EventKind.REJECTED, self.time_ns, text, "late observations")
@@ -185,6 +186,8 @@ class Controller:
             return
         self._apply_updates(observation)
         self._latency.observe(observation)
+        if self._observation is not None and self._observation.mode is Mode.E_STOP and observation.mode is not Mode.E_STOP:
+            self.is_over = True  # the plant wants a new epoch after a stop
         acting = self._horizon.acting(observation)
         self._acting = acting.control
         self._estimate = self._estimator.update(acting, self._parameters.model)

@@ -136,9 +136,9 @@ def _serve(
     totals: Totals,
     stop: Callable[[], bool],
 ) -> None:
-    """The loop of one epoch, until told to stop or the plant starts again."""
+    """The loop of one epoch, until told to stop, or the plant starts again or was released from a stop."""
     rejected = link.counts.rejected
-    while not (stop() or controller.plant_restarted):
+    while not (stop() or controller.is_over):
         received_ns = time.monotonic_ns()
         for message in messages:
             if isinstance(message, Observation):

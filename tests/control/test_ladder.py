@@ -185,7 +185,7 @@ def test_a_stop_is_latched_whatever_plans_come():
     assert mode_at(machine, 2 * MS) is Mode.E_STOP
 
 
-def test_only_a_newer_clear_unlatches_and_then_a_new_plan_is_needed():
+def test_only_a_newer_clear_unlatches_and_then_a_plan_of_a_new_epoch_is_needed():
     machine = ladder()
     offered(machine)
     machine.e_stop(EStop(5))
@@ -194,8 +194,17 @@ def test_only_a_newer_clear_unlatches_and_then_a_new_plan_is_needed():
     assert mode_at(machine, 0) is Mode.E_STOP
     machine.e_stop(EStop(6, clear=True))
     assert mode_at(machine, 0) is Mode.HOLD
-    assert offered(machine, 2 * MS, answers=1, sequence=2) is None
+    assert offered(machine, 2 * MS, answers=1, sequence=2) is Reject.WRONG_EPOCH
+    assert offered(machine, 2 * MS, answers=1, sequence=1, epoch=2) is None
     assert mode_at(machine, 2 * MS) is Mode.NOMINAL
+
+
+def test_a_release_of_a_robot_that_is_not_stopped_changes_nothing():
+    machine = ladder()
+    offered(machine)
+    assert mode_at(machine, 0) is Mode.NOMINAL
+    machine.e_stop(EStop(5, clear=True))
+    assert mode_at(machine, 0) is Mode.NOMINAL
 
 
 def test_an_old_stop_still_stops():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mpc_controller.bus.fake_link import FakeBus
-from mpc_controller.bus.messages import Event, EventKind, Observation, ParameterUpdate, Plan, Reference
+from mpc_controller.bus.messages import Event, EventKind, Mode, Observation, ParameterUpdate, Plan, Reference
 from mpc_controller.node.controller import ControlJob, Controller
 from mpc_controller.node.controller_node import ControllerOptions, run_controller
 from mpc_controller.node.error import NodeError
@@ -141,9 +141,9 @@ def test_a_repeated_observation_is_answered_with_the_same_plan_once():
 def test_a_plant_that_starts_again_ends_the_epoch():
     machine = controller()
     feed(machine, 20)
-    assert not machine.plant_restarted
+    assert not machine.is_over
     machine.accept(observation(ROBOT, 0, [0.1]))
-    assert machine.plant_restarted
+    assert machine.is_over
 
 
 def test_an_observation_that_the_network_doubled_is_not_answered_again():
@@ -151,7 +151,7 @@ def test_an_observation_that_the_network_doubled_is_not_answered_again():
     feed(machine, 1)
     machine.accept(observation(ROBOT, 0, [0.1]))
     assert machine.take_repeat() is None
-    assert not machine.plant_restarted
+    assert not machine.is_over
 
 
 def test_observations_that_the_network_reordered_change_nothing():
@@ -160,7 +160,7 @@ def test_observations_that_the_network_reordered_change_nothing():
     random = np.random.default_rng(0)
     for late in random.integers(9, 59, size=60):
         machine.accept(observation(ROBOT, int(late), [0.5]))
-    assert not machine.plant_restarted
+    assert not machine.is_over
     assert machine.events.counts["late observations"] == 60
     again = feed(other, 60)
     assert [p.states.tobytes() for p in plans] == [p.states.tobytes() for p in again]
@@ -172,9 +172,19 @@ def test_a_plant_whose_first_words_were_not_heard_is_known_by_the_next_ones():
     feed(machine, 500)
     for k in range(20, 29):
         machine.accept(observation(ROBOT, k, [0.1]))
-        assert not machine.plant_restarted
+        assert not machine.is_over
     machine.accept(observation(ROBOT, 29, [0.1]))
-    assert machine.plant_restarted
+    assert machine.is_over
+
+
+def test_a_robot_that_was_stopped_and_released_is_led_by_a_new_epoch():
+    machine = controller()
+    feed(machine, 20)
+    machine.accept(observation(ROBOT, 20, [0.1], mode=Mode.E_STOP))
+    machine.accept(observation(ROBOT, 21, [0.1], mode=Mode.E_STOP))
+    assert not machine.is_over
+    machine.accept(observation(ROBOT, 22, [0.1], mode=Mode.HOLD))
+    assert machine.is_over
 
 
 def test_a_task_for_another_model_is_refused():

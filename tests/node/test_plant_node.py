@@ -126,10 +126,14 @@ def test_an_operators_stop_is_latched_and_gives_no_effort_within_slew():
             link.waiting.append(EStop(1))
         if observation.time_ns == 400 * MS:
             link.waiting.append(EStop(2, clear=True))
+        if observation.time_ns == 402 * MS:
+            assert link.controller is not None
+            assert link.controller.is_over or observation.mode is Mode.HOLD
+            link.controller = Controller(job(), epoch=2)
 
     link.before = stop
     summary = run(plant, link, 0.6)
-    assert [c["to"] for c in summary.mode_changes] == ["NOMINAL", "E_STOP", "NOMINAL"]
+    assert [c["to"] for c in summary.mode_changes] == ["NOMINAL", "E_STOP", "HOLD", "NOMINAL"]
     commands = np.array(plant.commands)[:, 0]
     assert commands[19] != 0
     assert not commands[26:200].any()

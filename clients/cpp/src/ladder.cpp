@@ -48,6 +48,7 @@ void Ladder::e_stop(const EStop& message) {
     ++messages_;
     if (message.clear && stop_sequence_ && message.sequence <= *stop_sequence_) return;
     stop_sequence_ = std::max(stop_sequence_.value_or(0), message.sequence);
+    if (message.clear && stopped_by_.empty()) return;
     latch(message.clear ? "" : "stopped by an operator");
 }
 
@@ -68,9 +69,10 @@ std::optional<ModeChange> Ladder::step(std::int64_t now_ns) {
     return ModeChange{now_ns, before, mode_, reason};
 }
 
-/// Stop, or go on for "". Plans from before are forgotten.
+/// Stop, or go on for "". Plans from before are forgotten, and whoever made them has to begin anew.
 void Ladder::latch(const std::string& stopped_by) {
     stopped_by_ = stopped_by;
+    acceptance_.end_epoch();
     plan_.reset();
     waiting_.clear();
 }

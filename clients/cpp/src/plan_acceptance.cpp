@@ -91,7 +91,7 @@ Reject PlanAcceptance::reason(const Plan& plan, std::int64_t now_ns, std::int64_
     if (plan.robot != robot_.name) return Reject::wrong_robot;
     if (plan.model_hash != robot_.model_hash) return Reject::wrong_model;
     if (is_led && plan.epoch != epoch_) return Reject::other_in_charge;
-    if (plan.epoch < std::max<std::uint64_t>(epoch_, 1)) return Reject::wrong_epoch;
+    if (plan.epoch < std::max(epoch_, least_epoch_)) return Reject::wrong_epoch;
     if (plan.epoch == epoch_ && plan.sequence <= sequence_) {
         return plan.sequence == sequence_ ? Reject::duplicate : Reject::out_of_order;
     }

@@ -54,6 +54,9 @@ public:
 
     Verdict judge(const Plan& plan, std::int64_t now_ns, bool is_led);
 
+    /// From now on only a controller that has begun a new epoch may lead.
+    void end_epoch() { least_epoch_ = epoch_ + 1; }
+
     /// The leading one; 0 when there was none.
     std::uint64_t epoch() const { return epoch_; }
 
@@ -70,6 +73,7 @@ private:
     const Robot& robot_;
     std::int64_t oldest_ns_;
     std::uint64_t epoch_ = 0, sequence_ = 0;  // of the last plan that counted; epoch 0: none did
+    std::uint64_t least_epoch_ = 1;
     std::uint64_t first_observed_ = 0, accepted_ = 0;
     std::deque<std::int64_t> observed_ns_;
     std::map<std::string, std::uint64_t> rejected_;
