@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
@@ -15,6 +16,18 @@ T = TypeVar("T")
 
 class TomlError(ValueError):
     """Names the file, the key and its line, what was given and what would be valid."""
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The document. Raises ValueError for what is not TOML, or is so deep or long that it can't be read."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # of more digits than Python converts
+        raise ValueError("a whole number is too long") from None
 
 
 @final
@@ -38,8 +51,8 @@ class TomlTable:
         except (OSError, UnicodeDecodeError) as error:
             raise TomlError(f"{path}: cannot be read: {error}") from None
         try:
-            return TomlTable(path, text, tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+            return TomlTable(path, text, parse_toml(text))
+        except ValueError as error:
             raise TomlError(f"{path}: not valid TOML: {error}") from None
 
     def text(self, key: str, default: str | None, choices: Collection[str] = ()) -> str | None:
@@ -115,7 +128,7 @@ class TomlTable:
         if value is None:
             return None
         path = self._path.parent / value
-        if not path.is_file():
+        if not os.path.isfile(path):  # which takes a name that cannot be one as a file that is not there
             raise self.error(key, f"must be a file; there is no {path}")
         return path
 

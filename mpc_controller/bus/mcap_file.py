@@ -176,17 +176,29 @@ def whole_length(file: BinaryIO) -> tuple[int, bool]:
 def read_records(file: BinaryIO, end: int) -> Iterator[Any]:
     """Schemas, channels, messages and metadata up to byte `end`, in the order of the file; chunks are opened.
 
-    Raises ValueError for a chunk whose check sum is wrong.
+    Raises ValueError for a record that cannot be read, and for a chunk whose check sum is wrong.
     """
-    readers = {Opcode.SCHEMA: Schema, Opcode.CHANNEL: Channel, Opcode.METADATA: Metadata, Opcode.CHUNK: Chunk}
     file.seek(len(MCAP_MAGIC))
     while file.tell() < end:
         opcode, length = _RECORD_HEAD.unpack(file.read(_RECORD_HEAD.size))
         if opcode == Opcode.DATA_END:
             return
-        stream = ReadDataStream(BytesIO(file.read(length)))
-        if opcode == Opcode.MESSAGE:
-            yield Message.read(stream, length)
-        elif opcode in readers:
-            record = readers[opcode].read(stream)
-            yield from breakup_chunk(record, validate_crc=True) if opcode == Opcode.CHUNK else [record]
+        try:
+            records = _records_in(opcode, file.read(length))
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # the package's own, of its decompressors, and of lengths that Python cannot index
+            raise ValueError(f"a record cannot be read: {str(error) or type(error).__name__}") from error
+        yield from records
+
+
+def _records_in(opcode: int, content: bytes) -> list[Any]:
+    """The record, those of a chunk, or none of another kind."""
+    readers = {Opcode.SCHEMA: Schema, Opcode.CHANNEL: Channel, Opcode.METADATA: Metadata, Opcode.CHUNK: Chunk}
+    stream = ReadDataStream(BytesIO(content))
+    if opcode == Opcode.MESSAGE:
+        return [Message.read(stream, len(content))]
+    if opcode not in readers:
+        return []
+    record = readers[opcode].read(stream)
+    return breakup_chunk(record, validate_crc=True) if opcode == Opcode.CHUNK else [record]

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ import tomlkit
 
 from mpc_controller.arrays import Array
 from mpc_controller.model.parameters import Parameter, ParameterError, Parameters
+from mpc_controller.toml_table import parse_toml
 from mpc_controller.whole_file import objection, write_whole
 
 _RESERVED = ("provenance", "covariance")
@@ -42,8 +42,8 @@ def load_parameters(path: Path, expected: Parameters | None = None) -> Parameter
     """
     text = _read(path)
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise ParameterError(f"{path}: not valid TOML: {error}") from None
     source = _Source(path, text)
     provenance = document.pop("provenance", {})
@@ -124,12 +124,16 @@ def _parameter(source: _Source, name: str, entry: Any) -> Parameter:
 def _number(source: _Source, name: str, key: str, given: Any) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise source.error(name, key, f"'{name}': {key} is {given!r}; it must be a number")
+    try:
+        number = float(given)
+    except OverflowError:
+        raise source.error(name, key, f"'{name}': {key} has {len(str(given))} digits; it must be below 1.8e308") from None
     infinite_is_fine = key in ("lower", "upper")
-    if math.isnan(given) or (math.isinf(given) and not infinite_is_fine):
+    if math.isnan(number) or (math.isinf(number) and not infinite_is_fine):
         raise source.error(name, key, f"'{name}': {key} is {given}; it must be a finite number")
-    if key == "std" and given < 0:
+    if key == "std" and number < 0:
         raise source.error(name, key, f"'{name}': std is {given}; it must be at least 0")
-    return float(given)
+    return number
 
 
 def _text(source: _Source, name: str, key: str, given: Any) -> str:

@@ -23,7 +23,6 @@ heights = [0.1, -0.1]           # unit
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from mpc_controller.identification.excitation.experiment import Experiment, chec
 from mpc_controller.identification.excitation.signal import Doublets, Multisine, Shape
 from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.robot import Channel, Robot
+from mpc_controller.toml_table import parse_toml
 from mpc_controller.whole_file import objection, write_whole
 
 _KEYS = {
@@ -54,10 +54,10 @@ def save_experiment(experiment: Experiment, robot: Robot, path: Path, notes: Map
 def load_experiment(path: Path, robot: Robot) -> Experiment:
     """Read and check an experiment for this robot. Raises IdentificationError with the file's name."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise IdentificationError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise IdentificationError(f"{path}: not valid TOML: {error}") from None
     try:
         experiment = _experiment(document, excitation_of(robot).channels)
@@ -82,7 +82,7 @@ def _named(table: object) -> tuple[object, object]:
 
 def _shape(table: Mapping[str, Any], duration_s: float) -> Shape:
     what, kind = f"channel '{table['name']}'", table.get("shape")
-    if kind not in _KEYS:
+    if not isinstance(kind, str) or kind not in _KEYS:
         raise IdentificationError(f"{what}: 'shape' is {kind!r}; it must be one of {', '.join(_KEYS)}")
     _check_keys(what, table, ("name", "unit", "shape", *_KEYS[kind]))
     try:
@@ -99,7 +99,10 @@ def _numbers(key: str, values: object) -> tuple[float, ...]:
         raise IdentificationError(
             f"'{key}' is {values!r}; it must be {'a list of numbers' if key[-2:] != '_s' else 'a number'}"
         )
-    return tuple(float(v) for v in values)
+    try:
+        return tuple(float(v) for v in values)
+    except OverflowError:
+        raise IdentificationError(f"'{key}' has a number that is too large; each must be below 1.8e308") from None
 
 
 def _check_keys(what: str, table: Mapping[str, Any], keys: Sequence[str]) -> None:
