@@ -95,3 +95,23 @@ def test_a_list_of_numbers_has_its_length_and_range(tmp_path: Path) -> None:
     for key, count in (("a", 3), ("b", 2), ("c", 2)):
         with pytest.raises(TomlError, match=rf"'{key}' is .*; it must be a list of {count} numbers in \[0, 10\]"):
             table.numbers(key, (), count, 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = " + "[" * 3000, "file.toml: not valid TOML: nested too deep"),
+        ("a = " + "{b = " * 3000, "file.toml: not valid TOML: nested too deep"),
+        ("a = " + "9" * 5000, "file.toml: not valid TOML: a whole number is too long"),
+    ],
+    ids=["arrays", "tables", "digits"],
+)
+def test_what_is_too_deep_or_too_long_to_be_read_is_said_in_a_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TomlError, match=message):
+        _table(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\\u0000b"])
+def test_a_name_that_no_file_can_have_is_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TomlError, match=r"'file' is .*; it must be a file; there is no"):
+        _table(tmp_path, f'file = "{name}"').input_file("file")

@@ -212,6 +212,20 @@ def test_a_damaged_chunk_is_an_error_and_not_a_wrong_number(tmp_path: Path) -> N
         list(read_recording(tmp_path / "run.mcap").messages())
 
 
+def test_a_chunk_without_a_check_sum_that_holds_nonsense_is_damaged(tmp_path: Path) -> None:
+    write(tmp_path / "run.mcap")
+    content = bytearray((tmp_path / "run.mcap").read_bytes())
+    chunk = content.index(
+        b"\x06", content.index(b"recording")
+    )  # opcode, length, two times, size, check sum, compression, length
+    inside = chunk + 1 + 8 + 8 + 8 + 8 + 4 + 4 + 8
+    content[inside - 16 : inside - 12] = bytes(4)
+    content[inside : inside + 9] = b"\xfe" + b"\xff" * 8
+    (tmp_path / "run.mcap").write_bytes(content)
+    with pytest.raises(RecordingError, match="is damaged: a record cannot be read"):
+        list(read_recording(tmp_path / "run.mcap").messages())
+
+
 def test_a_frame_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / "run.mcap", {}) as writer:
         with pytest.raises(WireError):

@@ -101,6 +101,8 @@ def test_an_experiment_is_never_written_over_another_one_unasked(tmp_path: Path)
         (('"multisine"', '"chirp"'), "'shape' is 'chirp'; it must be one of multisine, doublets"),
         (("blend_s = 1.0", "blend_s = 5.0"), r"channel 'position': multisine: blend_s is 5; it must be in \(0, 3\]"),
         (("sines = [", "sines = [40.0, "), "frequencies, sines and cosines must be as many"),
+        (('"multisine"', '["multisine"]'), r"'shape' is \['multisine'\]; it must be one of multisine, doublets"),
+        (("heights = [", f"heights = [1{'0' * 400}, "), "'heights' has a number that is too large; each must be below 1.8e308"),
         (("heights = [", "heights = [nan, "), "all numbers must be finite"),
         (("heights = [", 'heights = ["1", '), "'heights' is .*; it must be a list of numbers"),
         (("duration_s = 6.0", "duration_s = true"), "'duration_s' is .*; it must be a number"),

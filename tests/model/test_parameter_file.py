@@ -140,3 +140,16 @@ def test_a_file_that_is_missing_or_not_text_is_named(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ParameterError, match=r"binary\.toml: cannot be read"):
         load_parameters(binary)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("1" + "0" * 400, "'mass': value has 401 digits; it must be below 1.8e308"),
+        ("[" * 3000, "not valid TOML: nested too deep"),
+    ],
+    ids=["digits", "depth"],
+)
+def test_a_value_beyond_all_numbers_is_refused(tmp_path, value, message):
+    with pytest.raises(ParameterError, match=message):
+        load_parameters(write(tmp_path, GOOD.replace("value = 2", f"value = {value}")), MODEL)
