@@ -11,14 +11,11 @@ from launch.errors import ExitCode
 from launch.output import check_json_path, speaker, write_json
 from launch.readiness import settled, telling
 from launch.scheduling import check_core, take_place
-from launch.readiness import settled, telling
-from launch.scheduling import check_core, take_place
 from launch.selection import bus_of, check_rates
 from launch.signals import StopSignals
 from mpc_controller.bus.zmq_link import PlantLink
 from mpc_controller.drivers import load_driver
 from mpc_controller.node.clock import SteadyClock
-from mpc_controller.node.notify import Notifier
 from mpc_controller.node.notify import Notifier
 from mpc_controller.node.plant_node import PlantOptions, run_plant
 from robots import load_robot

@@ -16,7 +16,8 @@ from mpc_controller.arrays import Array
 from mpc_controller.drivers.error import DriverError
 from mpc_controller.drivers.joints import JointStates, check_controls
 from mpc_controller.drivers.rtde import RtdeConnection
-from mpc_controller.drivers.ur_options import FIRST, JOINTS, RUNNING, Order, UrOptions, ur_options, ur_program
+from mpc_controller.drivers.ur_options import JOINTS, UrOptions, ur_options
+from mpc_controller.drivers.ur_program import FIRST, RUNNING, Order, ur_program
 from mpc_controller.node.plant import Plant
 from mpc_controller.robot import Robot
 from mpc_controller.toml_table import TomlTable

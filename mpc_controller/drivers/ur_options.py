@@ -1,4 +1,4 @@
-"""What a driver's file says about an arm of Universal Robots, and the program that runs on it.
+"""What a driver's file says about an arm of Universal Robots.
 
 [driver]
 kind = "ur"
@@ -10,7 +10,7 @@ acceleration = 8.0          # rad/s²: of speedj, and of coming to rest in HOLD
 lookahead_s = 0.1           # of servoj: 0.03 to 0.2
 gain = 300                  # of servoj: 100 to 2000
 stop = "protective"         # of E_STOP: a protective stop, to be released at the pendant; or "stopj": to rest, and hold
-upload = true               # false: the program of `ur_program` runs already, started at the pendant
+upload = true               # false: the program of ur_program.py runs already, started at the pendant
 port = 30004                # RTDE
 script_port = 30002         # where the program is sent to; the robot must be in remote control
 stale_after_s = 0.05        # older data is no measurement
@@ -19,25 +19,12 @@ lost_after_s = 0.5          # without data for so long the node ends
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import Final, final
 
 from mpc_controller.toml_table import TomlTable
 
 JOINTS: Final = 6
-# Registers 24 to 47 are for RTDE clients; those below are for field buses.
-FIRST: Final = 24
-RUNNING: Final = 77  # what the program writes into its output register where it is started at the pendant
-
-
-@final
-class Order(enum.IntEnum):
-    """What the program does with the six targets."""
-
-    REST = 0
-    MOVE = 1
-    PROTECTIVE_STOP = 2
 
 
 @final
@@ -81,37 +68,3 @@ def ur_options(table: TomlTable, plant_rate_hz: float) -> UrOptions:
         stale_after_s=table.number("stale_after_s", 0.05, 0.005, 10) or 0.05,
         lost_after_s=table.number("lost_after_s", 0.5, 0.05, 60) or 0.5,
     )
-
-
-def ur_program(options: UrOptions, token: int = RUNNING) -> str:
-    """The robot's program in URScript: does what the input registers say, and stops when they are not written any more.
-
-    It shows that it runs by writing `token` into its output register.
-    """
-    registers = ", ".join(f"read_input_float_register({FIRST + k})" for k in range(JOINTS))
-    cycle_s = 1 / options.frequency_hz
-    move = f"speedj(target, {options.acceleration:g}, {cycle_s:g})"
-    if options.is_servo:
-        move = f"servoj(target, 0, 0, {cycle_s:g}, {options.lookahead_s:g}, {options.gain})"
-    return f"""def mpc_controller():
-  rtde_set_watchdog("input_int_register_{FIRST}", {options.watchdog_hz:g}, "stop")
-  write_output_integer_register({FIRST}, {token})
-  is_moving = False
-  while True:
-    order = read_input_integer_register({FIRST})
-    target = [{registers}]
-    if order == {Order.MOVE:d}:
-      {move}
-      is_moving = True
-    elif order == {Order.PROTECTIVE_STOP:d}:
-      protective_stop()
-      sync()
-    elif is_moving:
-      stopj({options.acceleration:g})
-      is_moving = False
-    else:
-      sync()
-    end
-  end
-end
-"""

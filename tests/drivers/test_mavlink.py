@@ -305,16 +305,18 @@ def test_no_autopilot_and_a_port_in_use_are_named(tmp_path: Path, monkeypatch: p
 def test_the_autopilot_holds_when_the_driver_is_killed(tmp_path: Path) -> None:
     """And flies by the controller's plans before, in three processes."""
     port = free_port()
-    # On a busy machine all of them may be late.
+    # On a busy machine all of them may be late: first come the loops, where that is permitted.
+    rates = ("--rate", "125", "--control-rate", "50", "--priority", "40")
     text = keys(port, "arm = true\ntelemetry_rate_hz = 250").replace("stale_after_s = 0.2", "stale_after_s = 1.0")
     with (
         Px4Emulator(port, heartbeat_s=1.0, stream_s=1.0) as px4,
-        driving("quadrotor", tmp_path, text, "--rate", "250") as plant,
+        driving("quadrotor", tmp_path, text, *rates) as plant,
     ):
-        command = ("control", "quadrotor", "--task", "hover", "--plant-rate", "250", "--endpoint", f"ipc://{tmp_path}/bus")
-        with start(*command, "--priority", "0") as controller:
+        command = ("control", "quadrotor", "--task", "hover", "--endpoint", f"ipc://{tmp_path}/bus")
+        with start(*command, "--plant-rate", "125", "--rate", "50") as controller:
             wait_for(lambda: px4.truth[2] > 0.3 or plant.poll() is not None or controller.poll() is not None, at_most_s=60)
-            assert (px4.mode, px4.armed) == (OFFBOARD, True)
+            ended = [p.communicate(timeout=5)[1] for p in (plant, controller) if p.poll() is not None]
+            assert (px4.mode, px4.armed, ended) == (OFFBOARD, True, [])
             time.sleep(2.0)
             height = px4.truth[2]
             controller.kill()

@@ -19,7 +19,8 @@ from mpc_controller.bus.messages import EStop
 from mpc_controller.drivers.error import DriverError, UnsuitableRobotError
 from mpc_controller.drivers.rtde import RtdeConnection
 from mpc_controller.drivers.ur import plant_of
-from mpc_controller.drivers.ur_options import ur_options, ur_program
+from mpc_controller.drivers.ur_options import ur_options
+from mpc_controller.drivers.ur_program import main, ur_program
 from mpc_controller.node.clock import SteadyClock
 from mpc_controller.node.error import NodeError
 from mpc_controller.node.plant import Plant
@@ -236,6 +237,20 @@ def test_the_program_has_the_watchdog_and_closes_every_block(tmp_path: Path, arm
         assert line == "  " * depth + line.strip()
         depth += line.endswith(":")
     assert depth == 0
+
+
+def test_the_program_can_be_printed_for_the_pendant(
+    tmp_path: Path, arm: UrEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver_table(tmp_path, keys(arm))
+    main(str(tmp_path / "driver.toml"), "125")
+    printed = capsys.readouterr().out
+    assert printed.startswith("def mpc_controller():\n")
+    arm.takes_programs = False
+    arm.program, arm.runtime_state, arm.output_int[24] = printed, PLAYING, 77  # started by hand
+    plant = opened(tmp_path, arm, more="upload = false")
+    spin(plant, 0.2, lambda: plant.apply(RATES))
+    np.testing.assert_allclose(arm.qd, RATES, atol=1e-9)
 
 
 def test_with_nobody_in_control_the_node_holds_and_an_operator_stops_it(tmp_path: Path, arm: UrEmulator) -> None:
