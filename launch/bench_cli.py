@@ -102,6 +102,22 @@ def residual(quick: bool, json: str | None) -> int:
 
 
 @bench.command()
+@click.option("--quick", is_flag=True, help="A few calls of everything, to see that it runs. The figures mean little.")
+@json_option
+def gate(quick: bool, json: str | None) -> int:
+    """Time the safety gate.
+
+    What every tick of a plant does last, for an arm of seven joints; a few seconds. The JSON is a list of rows.
+
+    \b
+      mpc bench gate
+    """
+    from launch.commands.bench_gate import bench_gate
+
+    return bench_gate(json, is_quick=quick)
+
+
+@bench.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default="docs")
 @click.option(
     "--measure",
