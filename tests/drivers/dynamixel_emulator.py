@@ -49,6 +49,7 @@ class Servo:
     drop: int = 0  # so many of the next answers are never sent
     corrupt: int = 0  # so many get a flipped bit
     truncate: int = 0  # so many lose their last bytes
+    noise: bytes = b""  # sent ahead of every answer
 
     def __post_init__(self) -> None:
         self.put(0, 2, MODEL_XM430)
@@ -220,7 +221,7 @@ class DynamixelEmulator:
         if servo.truncate:
             servo.truncate -= 1
             packet = packet[:-5]
-        os.write(self._master, packet)
+        os.write(self._master, servo.noise + packet)
 
 
 def _reads(instruction: int, data: bytes) -> list[tuple[int, int, int]]:

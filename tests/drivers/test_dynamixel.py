@@ -148,6 +148,24 @@ def test_a_bad_answer_is_nan_for_one_tick_and_one_joint_at_least(tmp_path: Path,
     plant.close()
 
 
+def test_noise_on_the_line_raises_nothing_and_makes_up_no_numbers(tmp_path: Path, line: DynamixelEmulator) -> None:
+    robot = joints(3, "N m")
+    text = keys(line, more="lost_after_s = 60").replace("timeout_ms = 50", "timeout_ms = 5")
+    plant = plant_of(driver_table(tmp_path, text), robot)()
+    random = np.random.default_rng(3)
+    for k in range(60):
+        start_of_packet = b"\xff\xff\xfd\x00" if k % 2 else b""
+        line.servos[1].noise = start_of_packet + random.bytes(int(random.integers(1, 40)))
+        reading, _ = plant.read()
+        plant.apply(np.zeros(3))
+        assert (np.isnan(reading) | (reading == 0.0)).all()
+    line.servos[1].noise = b""
+    plant.read()
+    assert np.isfinite(plant.read()[0]).all()
+    assert plant.failure == ""
+    plant.close()
+
+
 def test_a_servo_that_stays_silent_is_a_failure(tmp_path: Path, line: DynamixelEmulator) -> None:
     plant = opened(tmp_path, line, more="lost_after_s = 0.1")
     line.servos[7].drop = 10**6

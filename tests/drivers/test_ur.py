@@ -181,6 +181,24 @@ def test_packages_in_pieces_and_unknown_ones_are_read_right(arm: UrEmulator) -> 
     real.close()
 
 
+def test_random_bytes_raise_nothing(arm: UrEmulator) -> None:
+    random = np.random.default_rng(5)
+    connection = RtdeConnection("127.0.0.1", arm.port, ("actual_q", "runtime_state"), ("input_int_register_30",), 125)
+    real, before = connection._socket, connection.newest
+    for _ in range(300):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        connection._socket, connection._waiting, connection.failure = ours, b"", ""
+        theirs.send(random.bytes(int(random.integers(1, 300))))
+        theirs.close()
+        connection.receive()
+        connection.send([1])
+        ours.close()
+        assert connection.failure
+    assert connection.newest == before
+    real.close()
+
+
 def test_an_input_that_another_client_has_is_named(arm: UrEmulator) -> None:
     first = RtdeConnection("127.0.0.1", arm.port, ("actual_q",), ("input_int_register_24",), 125)
     with pytest.raises(DriverError, match=r"does not give input_int_register_24 \(IN_USE\)"):
