@@ -23,6 +23,8 @@ ONLY_IN = {
         "launch/identification_cli.py",
         "launch/learning_cli.py",
         "launch/bench_cli.py",
+        "launch/chaos_cli.py",
+        "launch/keys_cli.py",
         "launch/options.py",
     ),
     "ctypes": (

@@ -4,8 +4,7 @@ https://docs.universal-robots.com/tutorials/communication-protocol-tutorials/rtd
 big-endian, with the header), its type (one byte) and a payload. The client names what it wants to read and write; the robot
 answers with the types, and from the start on sends a data package every 1/frequency.
 
-Written here because ur-rtde's commands wait for the robot, two control cycles each, and raise when the connection is lost: a
-plant may do neither.
+Written here because a plant may not wait, and ur-rtde's constructor keeps Python's lock while it does.
 """
 
 from __future__ import annotations
