@@ -61,7 +61,7 @@ class Flight:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`mpc ARGUMENTS`; it is stopped with the rest."""
-        return self.start_module("launch.cli", *arguments)
+        return self.start_module("launch.cli", "--parent", str(os.getpid()), *arguments)  # which end with this process
 
     def start_module(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         """`python -m MODULE ARGUMENTS`; it is stopped with the rest."""
