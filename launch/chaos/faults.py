@@ -10,6 +10,7 @@ from launch.chaos.hostile_frames import hostile_frames
 from launch.chaos.jitter import jitter
 from launch.chaos.network import cut, storm
 from launch.chaos.outcome import Outcome, Scale
+from launch.chaos.sensors import sensors
 from launch.chaos.soak import soak
 from launch.chaos.stops import stopped
 from launch.chaos.strangers import strangers
@@ -26,5 +27,6 @@ FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "hostile-frames": hostile_frames,
     "strangers": strangers,
     "two-controllers": two_controllers,
+    "sensors": sensors,
     "soak": soak,
 }
