@@ -33,6 +33,18 @@ def fault_of(plan: Plan, robot: Robot) -> Reject | None:
     return None
 
 
+def detail_of(reason: Reject, plan: Plan, robot: Robot) -> str:
+    """Which fields a plan was refused for, where the reason alone does not say so; '' where it does."""
+    if reason is Reject.NON_FINITE:
+        fields = {"states": plan.states, "controls": plan.controls, "gains": plan.gains}
+        return ", ".join(name for name, values in fields.items() if not np.isfinite(values).all())
+    if reason is Reject.WRONG_SIZE:
+        d = robot.dynamics
+        given = ", ".join(str(a.shape[-1]) for a in (plan.states, plan.controls, plan.gains))
+        return f"nx, nu, ndx = {given}; this robot has {d.nx}, {d.nu}, {d.manifold.ndx}"
+    return ""
+
+
 def _right_size(plan: Plan, robot: Robot) -> bool:
     """Shapes fit each other and the robot, and times rise."""
     d = robot.dynamics

@@ -17,6 +17,7 @@ from mpc_controller.control.hold import Hold
 from mpc_controller.control.ladder import AcceptedPlan, Ladder, ModeChange
 from mpc_controller.control.measurement import MeasurementCheck, as_vector
 from mpc_controller.control.pace import Pace
+from mpc_controller.control.plan_soundness import detail_of
 from mpc_controller.control.safety_gate import CommandLimits, gate
 from mpc_controller.control.tracker import Tracker
 from mpc_controller.node.clock import Clock, RisingTime
@@ -212,7 +213,9 @@ class _PlantNode:
             if isinstance(message, Plan):
                 reason = self._ladder.offer(message, now_ns)
                 if reason is not None:
-                    text = f"plan {message.sequence} of epoch {message.epoch} refused: {reason.value}"
+                    detail = detail_of(reason, message, self._robot)
+                    why = f"{reason.value} ({detail})" if detail else reason.value
+                    text = f"plan {message.sequence} of epoch {message.epoch} refused: {why}"
                     self.events.tell(EventKind.REJECTED, now_ns, text, reason.value)
             elif isinstance(message, EStop):
                 self._ladder.e_stop(message)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+#include <utility>
 
 namespace mpc_plant {
 namespace {
@@ -120,6 +122,22 @@ Reject fault_of(const Plan& plan, const Robot& robot) {
     if (plan.valid_until_ns > plan.times_ns.back()) return Reject::wrong_end;
     if (!has_unit_quaternions(plan, robot)) return Reject::no_quaternion;
     return is_in_range(plan, robot) ? Reject::none : Reject::out_of_range;
+}
+
+std::string detail_of(const Plan& plan, const Robot& robot) {
+    const std::size_t nx = robot.manifold.nx, nu = robot.nu(), ndx = robot.manifold.ndx();
+    std::ostringstream text;
+    if (plan.intervals < 1 || plan.nx != nx || plan.nu != nu || plan.ndx != ndx) {
+        text << "nx, nu, ndx = " << plan.nx << ", " << plan.nu << ", " << plan.ndx << "; this robot has " << nx << ", " << nu
+             << ", " << ndx;
+        return text.str();
+    }
+    const std::pair<const char*, const Vector*> fields[] = {
+        {"states", &plan.states}, {"controls", &plan.controls}, {"gains", &plan.gains}};
+    for (const auto& [name, values] : fields) {
+        if (!all_finite(*values)) text << (text.tellp() > 0 ? ", " : "") << name;
+    }
+    return text.str();
 }
 
 }  // namespace mpc_plant

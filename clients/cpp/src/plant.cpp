@@ -149,9 +149,12 @@ private:
 
     void offer(Plan plan) {
         const std::string which = "plan " + std::to_string(plan.sequence) + " of epoch " + std::to_string(plan.epoch);
+        const std::string detail = detail_of(plan, robot_);
         const Reject reason = ladder_.offer(std::move(plan), now_ns_);
         if (reason == Reject::none) return;
-        events_.tell(EventKind::rejected, now_ns_, which + " refused: " + name_of(reason), name_of(reason));
+        const bool needs_detail = reason == Reject::wrong_size || reason == Reject::non_finite;
+        const std::string why = name_of(reason) + (needs_detail ? " (" + detail + ")" : std::string());
+        events_.tell(EventKind::rejected, now_ns_, which + " refused: " + why, name_of(reason));
     }
 
     void enter(const ModeChange& change) {

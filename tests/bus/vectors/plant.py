@@ -59,6 +59,8 @@ def _everything(robot: Robot, random: np.random.Generator) -> list[Tick]:
         ticks.append(Tick(rounded(random.standard_normal(1)), words, rounded(random.standard_normal(2)) if k < 20 else None))
     odd: dict[int, list[Message | bytes]] = {
         33: [replace(_answer(robot, random, 33), status=4), _answer(robot, random, 33)],
+        36: [_answer(robot, random, 36, states=np.full((3, 2), np.nan), gains=np.full((2, 1, 2), np.inf))],
+        37: [_answer(robot, random, 37, states=np.ones((3, 3)), gains=np.ones((2, 1, 3)))],
         47: [_answer(robot, random, 47, epoch=2), b"MPC", b"garbage", ParameterUpdate(1, {"mass": 2.0})],
         48: [_answer(robot, random, k, sequence=420 + k) for k in range(43, 49)],  # only the newest four are read
         140: [EStop(1), _answer(robot, random, 140)],

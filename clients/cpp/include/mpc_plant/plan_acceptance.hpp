@@ -82,4 +82,7 @@ private:
 /// What is wrong inside a plan, whoever sent it and whenever it came: sizes, numbers, its own times, quaternions, controls.
 Reject fault_of(const Plan& plan, const Robot& robot);
 
+/// Which fields of a plan are not finite, or how its sizes differ from the robot's; empty where neither is so.
+std::string detail_of(const Plan& plan, const Robot& robot);
+
 }  // namespace mpc_plant
