@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from launch.chaos.bad_values import bad_values
 from launch.chaos.dead_controller import killed, paused
 from launch.chaos.failing_solves import failing
 from launch.chaos.hostile_frames import hostile_frames
@@ -24,6 +25,7 @@ FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "jitter": jitter,
     "storm": storm,
     "cut-link": cut,
+    "bad-values": bad_values,
     "hostile-frames": hostile_frames,
     "strangers": strangers,
     "two-controllers": two_controllers,

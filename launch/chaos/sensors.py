@@ -83,7 +83,8 @@ def _fly(flight: Flight, failures: Sequence[Failure], orders: Path, scale: Scale
     flight.start_controller()
     for k, failure in enumerate(failures):
         flight.fly(_BETWEEN)
-        scale.report(f"{name}: {failure.what} {', '.join(failure.states)}")
+        which = failure.states[0] if len(failure.states) == 1 else f"{len(failure.states)} sensors"
+        scale.report(f"{name}: {failure.what} {which if failure.states else ''}")
         failure.order(orders)
         flight.listen_until(failure.ticks + _AFTERWARDS, lambda o: True)
         if failure.what in _STOPPING and k + 1 < len(failures):
