@@ -43,7 +43,8 @@ def record_run(request: RecordRequest) -> ExitCode:
         summary = record(link, path, {"robot": name}, stop.requested)
     counts = ", ".join(f"{count} {topic}" for topic, count in summary.messages.items() if count)
     if counts:
-        say(f"recorded {summary.path} ({summary.bytes / 1e6:.1f} MB: {counts})")
+        missing = f"; {summary.lost} observations did not come" if summary.lost else ""
+        say(f"recorded {summary.path} ({summary.bytes / 1e6:.1f} MB: {counts}{missing})")
     else:
         path.unlink(missing_ok=True)
         say("nothing was said, so no recording is kept")

@@ -62,18 +62,20 @@ class RecordingWriter:
         """Write a message."""
         self.write_frame(encode(message), log_time_ns)
 
-    def write_frame(self, frame: bytes, log_time_ns: int) -> None:
-        """Write a frame's payload as it came. Raises WireError for one that no reader could read; it is left out."""
+    def write_frame(self, frame: bytes, log_time_ns: int) -> Message:
+        """Write a frame's payload as it came, and give its message. Raises WireError for one that no reader could read, which is
+        left out."""
         kind, payload = unwrap(frame)
         stream = STREAMS[kind]
         parsed = parse(stream, payload)
-        interpret(stream, parsed)
+        message = interpret(stream, parsed)
         plant_time_ns = stream.plant_time_ns(parsed)
         publish_time_ns = log_time_ns if plant_time_ns is None else max(plant_time_ns, 0)
         self.messages[stream.topic] += 1
         count = self.messages[stream.topic] & 0xFFFFFFFF
         self._file.add(self._file.channel_ids[stream.topic], log_time_ns, publish_time_ns, count, payload)
         self.flush_if_due()
+        return message
 
     def flush_if_due(self) -> None:
         """Put messages on the disk that have waited for FLUSH_S. Call it also when nothing comes."""

@@ -10,21 +10,25 @@ from typing import Final, final
 
 from mpc_controller.bus.frame import WireError
 from mpc_controller.bus.frame_link import PeerEnd
+from mpc_controller.bus.messages import Observation
 from mpc_controller.bus.recording import RecordingWriter
 
 _WAIT_S: Final = 0.1
+_FARTHEST: Final = 1000  # observations back, that a network reorders
 
 
 @final
 @dataclass(frozen=True)
 class RecorderSummary:
-    """What was recorded. messages: how many of each topic; rejected: frames that could not be read."""
+    """What was recorded. messages: how many of each topic; rejected: frames that could not be read; lost: observations that did
+    not come, as on a bad network or while the recorder could not keep up."""
 
     path: Path
     messages: dict[str, int]
     rejected: int
     bytes: int
     duration_s: float
+    lost: int = 0
 
 
 def record(link: PeerEnd, path: Path, metadata: Mapping[str, str], stop: Callable[[], bool]) -> RecorderSummary:
@@ -34,15 +38,39 @@ def record(link: PeerEnd, path: Path, metadata: Mapping[str, str], stop: Callabl
     """
     start_ns = time.monotonic_ns()
     to_wall_ns = time.time_ns() - start_ns  # once, so that a clock that is set meanwhile does not tear the recording
+    gaps = _Gaps()
     with RecordingWriter(path, metadata) as writer:
         stopped = False
         while not stopped:
             stopped = stop()
             for frame in link.receive_frames(0.0 if stopped else _WAIT_S):
                 try:
-                    writer.write_frame(frame, time.monotonic_ns() + to_wall_ns)
+                    message = writer.write_frame(frame, time.monotonic_ns() + to_wall_ns)
                 except WireError as error:
                     link.counts.reject(error)
+                    continue
+                if isinstance(message, Observation):
+                    gaps.add(message.sequence)
             writer.flush_if_due()
     duration_s = (time.monotonic_ns() - start_ns) * 1e-9
-    return RecorderSummary(path, writer.messages, link.counts.rejected, writer.size, duration_s)
+    return RecorderSummary(path, writer.messages, link.counts.rejected, writer.size, duration_s, gaps.lost)
+
+
+@final
+class _Gaps:
+    """Counts observations that did not come, by their sequences."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._last: int | None = None
+
+    def add(self, sequence: int) -> None:
+        """One that came, maybe once more, maybe late; or the first ones of a plant that has started again."""
+        last = self._last
+        if last is None or sequence <= 1 or last - sequence > _FARTHEST:
+            self._last = sequence
+        elif sequence > last:
+            self.lost += sequence - last - 1
+            self._last = sequence
+        elif sequence < last:
+            self.lost -= self.lost > 0

@@ -11,7 +11,7 @@ from mpc_controller.bus.messages import EStop
 from mpc_controller.bus.recording import read_recording
 from mpc_controller.node.recorder import record
 from tests.bus.conftest import PATIENCE_S, Bus, meet, receive_all
-from tests.bus.examples import EXAMPLES, assert_same
+from tests.bus.examples import EXAMPLES, assert_same, observation
 
 
 def test_everything_said_until_the_stop_is_recorded(bus: Bus, tmp_path: Path) -> None:
@@ -47,6 +47,16 @@ def test_everything_said_until_the_stop_is_recorded(bus: Bus, tmp_path: Path) ->
         "/event": 20,
     }
     assert (summary.rejected, summary.bytes) == (0, (tmp_path / "run.mcap").stat().st_size)
+
+
+def test_observations_that_do_not_come_are_counted_late_ones_and_a_new_start_are_none(bus: Bus, tmp_path: Path) -> None:
+    plant, listener = bus.plant_link(), bus.peer_link(newest_only=())
+    meet(plant, listener)
+    for sequence in (5, 6, 6, 9, 7, 12, 1, 2, 4):  # without 8, 10, 11 and 3
+        plant.send(observation(sequence))
+    has_heard = hearing(listener)
+    summary = record(listener, tmp_path / "run.mcap", {}, lambda: has_heard(9))
+    assert summary.lost == 4
 
 
 def test_frames_that_cannot_be_read_are_counted(bus: Bus, tmp_path: Path) -> None:
