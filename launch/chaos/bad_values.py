@@ -147,8 +147,11 @@ class _Liar:
         updates = sum(any(f"update {k} refused: '{name}'" in t for t in texts) for k, name in self._updates)
         reasons = [*(f"not finite ({field})" for field in FLOWN), "wrong size (nx, nu, ndx = "]
         told = sum(any(reason in text for text in texts) for reason in reasons)
+        bad, unread = sum(self._plans.values()), counted.get("unread_plans", 0)
+        followed = any(o.plan_sequence >= _FAR for o in flight.observations)
+        is_refused = not followed and 0 <= bad - refused <= unread  # older than others that came in the same tick
         return (
-            all_of("every bad plan is refused", refused, sum(self._plans.values())),
+            Requirement("every bad plan is refused", f"{refused} of {bad}, the others left unread", is_refused),
             all_of("of them it is told which field is not finite, and the sizes", told, len(reasons)),
             all_of("frames that contradict themselves are refused", counted.get("rejected_frames", 0), self._frames),
             all_of("of them the error names the field", self._named, self._frames),
