@@ -9,6 +9,7 @@ from launch.chaos.dead_controller import killed, paused
 from launch.chaos.failing_solves import failing
 from launch.chaos.hostile_frames import hostile_frames
 from launch.chaos.jitter import jitter
+from launch.chaos.listeners import full_disk, slow_subscribers
 from launch.chaos.network import cut, storm
 from launch.chaos.outcome import Outcome, Scale
 from launch.chaos.sensors import sensors
@@ -29,6 +30,8 @@ FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "hostile-frames": hostile_frames,
     "strangers": strangers,
     "two-controllers": two_controllers,
+    "slow-subscriber": slow_subscribers,
+    "full-disk": full_disk,
     "sensors": sensors,
     "soak": soak,
 }

@@ -63,7 +63,7 @@ class RecordingWriter:
         self.write_frame(encode(message), log_time_ns)
 
     def write_frame(self, frame: bytes, log_time_ns: int) -> Message:
-        """Write a frame's payload as it came, and give its message. Raises WireError for one that no reader could read, which is
+        """Write a frame's payload as it came, and give its message. Raises WireError for one that no reader could read; it is
         left out."""
         kind, payload = unwrap(frame)
         stream = STREAMS[kind]
