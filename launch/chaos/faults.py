@@ -17,6 +17,7 @@ from launch.chaos.soak import soak
 from launch.chaos.stops import stopped
 from launch.chaos.strangers import strangers
 from launch.chaos.two_controllers import two_controllers
+from launch.chaos.wall_clock import wall_clock
 
 FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "killed-controller": killed,
@@ -33,5 +34,6 @@ FAULTS: Mapping[str, Callable[[Scale], Outcome]] = {
     "slow-subscriber": slow_subscribers,
     "full-disk": full_disk,
     "sensors": sensors,
+    "wall-clock": wall_clock,
     "soak": soak,
 }
