@@ -57,6 +57,21 @@ public:
           limits_(robot),
           command_(robot.neutral) {}
 
+    /// The plant's time, which rises, whatever its clock does: else no plan and no measurement would grow old any more.
+    std::int64_t time_of(std::int64_t clock_ns) {
+        std::int64_t now_ns = clock_ns + shift_ns_;
+        if (sequence_ > 0 && now_ns <= now_ns_) {
+            const std::int64_t back_ns = now_ns_ + robot_.tick_ns() - now_ns;
+            shift_ns_ += back_ns;
+            now_ns += back_ns;
+            char text[32];
+            std::snprintf(text, sizeof text, "%g", static_cast<double>(back_ns) / 1e6);
+            events_.tell(EventKind::safety, now_ns, "the clock went back by " + std::string(text) + " ms; the plant's time goes on",
+                         "clock");
+        }
+        return now_ns;
+    }
+
     /// Sends what was measured, sound or not: a receiver refuses what is not.
     void publish(std::int64_t now_ns, const Reading& reading) {
         now_ns_ = now_ns;
@@ -230,6 +245,7 @@ private:
     Vector command_;
     std::shared_ptr<const AcceptedPlan> followed_;  // the plan behind the command
     std::uint64_t sequence_ = 0;
+    std::int64_t shift_ns_ = 0;  // of the clock, which went back
     std::int64_t now_ns_ = 0, slide_until_ns_ = 0, health_ns_ = -health_period_ns;
 };
 
@@ -243,7 +259,7 @@ Summary run(Plant& plant, const Robot& robot, Link& link, Clock& clock, const Ru
     std::int64_t start_ns = -1;
     const double tick_s = static_cast<double>(robot.tick_ns()) * 1e-9;
     while (!stop) {
-        const std::int64_t now_ns = clock.tick();
+        const std::int64_t now_ns = node.time_of(clock.tick());
         if (start_ns < 0) start_ns = now_ns;
         const double end_ns = (options.duration_s - tick_s / 2) * 1e9;
         if (options.duration_s > 0 && static_cast<double>(now_ns - start_ns) >= end_ns) break;

@@ -26,11 +26,12 @@ _TEMPERATURE = 36.625
 @final
 @dataclass(frozen=True)
 class Tick:
-    """What a plant is given; a reading of another size is none."""
+    """What a plant is given; a reading of another size is none. back_ns: by how much its clock has gone back so far."""
 
     reading: Array
     words: list[Message | bytes] = field(default_factory=list)
     truth: Array | None = None
+    back_ns: int = 0
 
 
 Script = Callable[[Robot, np.random.Generator], list[Tick]]
@@ -46,6 +47,7 @@ def cases() -> list[dict[str, Any]]:
         _case("limits of a joint", rail(), sled_gain, _joint),
         _case("a robot that keeps still by its own means", sled(), sled_gain, _short, keeps_still=True),
         _case("a sensor that freezes", rail(), sled_gain, _frozen, noisy=("q",)),
+        _case("a clock that goes back", sled(), sled_gain, _backwards),
     ]
 
 
@@ -105,6 +107,12 @@ def _frozen(robot: Robot, random: np.random.Generator) -> list[Tick]:
     return ticks
 
 
+def _backwards(robot: Robot, random: np.random.Generator) -> list[Tick]:
+    """By an hour; then the plans end."""
+    ticks = _short(robot, random)
+    return [replace(tick, back_ns=3_600_000 * MS if k >= 20 else 0) for k, tick in enumerate(ticks)]
+
+
 def _attitudes(robot: Robot, random: np.random.Generator) -> list[Tick]:
     ticks = []
     for k in range(80):
@@ -158,7 +166,7 @@ class _ScriptedPlant(Clock, Plant):
     def tick(self) -> int:
         self.said.append([])
         self._link.sent = self.said[-1]
-        return self._next * _TICK
+        return self._next * _TICK - self._script[self._next].back_ns
 
     def read(self) -> tuple[Array, Array | None]:
         tick = self._script[self._next]
@@ -199,7 +207,7 @@ def _case(
     ticks = []
     for k, tick in enumerate(given):
         frames = plant.frames[k]
-        entry = {"time_ns": k * _TICK, "measured": tick.reading, "frames": [f.hex() for f in frames]}
+        entry = {"time_ns": k * _TICK - tick.back_ns, "measured": tick.reading, "frames": [f.hex() for f in frames]}
         truth = {} if tick.truth is None else {"truth": tick.truth}
         ticks.append(entry | truth | {"command": plant.commands[k], "sent": [_told(f, frames) for f in plant.said[k]]})
     return {"name": name, "robot": described(robot), "hold_gain": gain, **still, "ticks": ticks}
