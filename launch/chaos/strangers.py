@@ -28,21 +28,23 @@ _MARK = "stranger"
 
 
 def strangers(scale: Scale) -> Outcome:
-    """All of them at once, while the rightful controller flies through a wire that is tapped."""
+    """All of them at once, while the rightful controller flies."""
     tries = scale.times(10_000, 400)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mpc-chaos-")))
-        plant_port, tap_port = _free_ports(), _free_ports()
+        plant_port, tap_port = free_ports(), free_ports()
         keys = KeyFolder.create(folder / "plant")
         files = {role: _key_file(keys, role, folder) for role in Role}
         near, far = f"tcp://127.0.0.1:{plant_port}", f"tcp://127.0.0.1:{tap_port}"
         observer = PeerKey.load(files[Role.OBSERVER])
         flight = stack.enter_context(Flight(_ROBOT, _TASK, near, "--keys", str(keys.folder), key=observer))
         tap = stack.enter_context(WireTap(plant_port, tap_port))
-        flight.start_controller(far, "--keys", str(files[Role.CONTROLLER]))
+        flight.start_controller(None, "--keys", str(files[Role.CONTROLLER]))
         flight.fly(_IN_MOTION)
         begun, sent = len(flight.observations), 0
-        links = {name: stack.enter_context(PeerLink(e, newest_only=())) for name, e in _strangers(near, keys, files).items()}
+        links = {
+            name: stack.enter_context(PeerLink(e, newest_only=())) for name, e in _strangers(near, far, keys, files).items()
+        }
         flight.listen(0.5)
         for name, words in {name: _words(flight, name) for name in links}.items():
             scale.report(f"{tries // 5} commands of one with {name}")
@@ -52,7 +54,7 @@ def strangers(scale: Scale) -> Outcome:
                     sent += 1
                 flight.listen(0.004)
         recorded = tap.recorded()
-        scale.report(f"the controller's encrypted connection replayed, {tries // 100} times")
+        scale.report(f"an encrypted connection with the controller's key replayed, {tries // 100} times")
         for _ in range(tries // 100):
             sent += 1
             _replay(plant_port + 1, recorded)
@@ -70,13 +72,13 @@ def strangers(scale: Scale) -> Outcome:
     )
 
 
-def _strangers(address: str, keys: KeyFolder, files: dict[Role, Path]) -> dict[str, Endpoints]:
-    """By what they come with."""
+def _strangers(near: str, far: str, keys: KeyFolder, files: dict[Role, Path]) -> dict[str, Endpoints]:
+    """By what they come with; the one with the controller's key by a wire that is tapped."""
     unknown = PeerKey("controller", Role.CONTROLLER, KeyPair.new(), keys.pair.public)
     come = {"no key": None, "an unknown key": unknown}
     come |= {f"the key of an {role}": PeerKey.load(files[role]) for role in (Role.OBSERVER, Role.OPERATOR)}
-    come["the controller's key"] = PeerKey.load(files[Role.CONTROLLER])
-    return {name: Endpoints.of(address, key) for name, key in come.items()}
+    endpoints = {name: Endpoints.of(near, key) for name, key in come.items()}
+    return endpoints | {"the controller's key": Endpoints.of(far, PeerKey.load(files[Role.CONTROLLER]))}
 
 
 def _words(flight: Flight, name: str) -> Iterator[Message]:
@@ -111,7 +113,7 @@ def _is_old(plan: Plan, first_followed_ns: dict[tuple[int, int], int]) -> bool:
 
 
 def _replay(port: int, recorded: bytes) -> None:
-    """Everything that the controller has said, byte by byte, in a connection of one's own."""
+    """Everything that was said with the controller's key, byte by byte, in a connection of one's own."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5.0) as peer:
         peer.sendall(recorded[:200_000])
         peer.settimeout(0.05)
@@ -127,7 +129,7 @@ def _key_file(keys: KeyFolder, role: Role, folder: Path) -> Path:
     return path
 
 
-def _free_ports() -> int:
+def free_ports() -> int:
     """The first of two in a row that nobody listens at."""
     deadline_s = time.monotonic() + 5.0
     while True:

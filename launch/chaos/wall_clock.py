@@ -28,7 +28,7 @@ def wall_clock(scale: Scale) -> Outcome:
     shifts_s = _SHIFTS_S * scale.times(10, 1)
     with tempfile.TemporaryDirectory(prefix="mpc-chaos-") as folder:
         shift = Path(folder) / "shift"
-        environment = {"LD_PRELOAD": str(_shim(Path(folder))), "MPC_CHAOS_SHIFT": str(shift)}
+        environment = {"LD_PRELOAD": str(shim(Path(folder))), "MPC_CHAOS_SHIFT": str(shift)}
         with Flight(_ROBOT, _TASK, environment=environment) as flight:
             controller = flight.start_controller()
             flight.fly(2 * _IN_MOTION)
@@ -37,7 +37,7 @@ def wall_clock(scale: Scale) -> Outcome:
                 scale.report(f"wall clock at {seconds:+d} s")
                 shift.write_text(str(seconds))
                 flight.listen_until(_IN_MOTION, lambda o: True)
-                seen += _is_shifted(environment, seconds)
+                seen += is_shifted(environment, seconds)
             steady = flight.observations[begun:]
             shift.write_text(str(-_HOUR_S))
             controller.kill()
@@ -67,14 +67,14 @@ def _breaks(observations: list[Observation]) -> int:
     return sum(b.time_ns - a.time_ns != tick_ns * (b.sequence - a.sequence) for a, b in pairwise(observations))
 
 
-def _is_shifted(environment: Mapping[str, str], seconds: int) -> bool:
+def is_shifted(environment: Mapping[str, str], seconds: int) -> bool:
     done = subprocess.run(
         [sys.executable, "-c", "import time; print(time.time())"], env=environment, capture_output=True, text=True, check=True
     )
     return abs(float(done.stdout) - time.time() - seconds) < _HOUR_S / 10
 
 
-def _shim(folder: Path) -> Path:
+def shim(folder: Path) -> Path:
     """The library that shifts the clock, compiled. Raises FlightError where there is no compiler for it."""
     library = folder / "wall_clock.so"
     source = Path(__file__).with_suffix(".c")
