@@ -35,7 +35,7 @@ from tests.bus.examples import OBSERVATION, PLAN
 from tests.control.machines import plan, sled
 
 
-def test_bad_plans_are_bad_for_the_one_thing_that_they_are_made_for_and_told_ones_are_sound():
+def test_bad_plans_are_bad_for_the_one_thing_that_they_are_made_for_and_told_ones_are_sound() -> None:
     robot, sound = sled(), plan(sled())
     assert fault_of(sound, robot) is None
     for field in FLOWN:
@@ -48,26 +48,26 @@ def test_bad_plans_are_bad_for_the_one_thing_that_they_are_made_for_and_told_one
     assert any(not math.isfinite(p.cost) for p in told)
 
 
-def test_broken_frames_cannot_be_read():
+def test_broken_frames_cannot_be_read() -> None:
     for field, frame in broken_frames(PLAN):
         with pytest.raises(WireError, match=field or "expected|sizes"):
             decode(frame)
 
 
-def test_bad_rows_are_none_that_a_controller_takes():
+def test_bad_rows_are_none_that_a_controller_takes() -> None:
     rows = bad_rows(np.zeros(3), every=True)
     assert Counter(len(row) for row in rows) == {3: 9, 4: 1, 2: 1, 0: 1}
     assert not any(len(row) == 3 and np.isfinite(row).all() for row in rows)
 
 
-def test_another_leader_and_plans_that_are_not_followed_are_found():
+def test_another_leader_and_plans_that_are_not_followed_are_found() -> None:
     led = [replace(OBSERVATION, mode=Mode.NOMINAL, plan_epoch=3)] * 9
     assert all(requirement.holds for requirement in led_by_one([*led, replace(OBSERVATION, mode=Mode.HOLD, plan_epoch=3)]))
     assert [r.holds for r in led_by_one([*led, replace(OBSERVATION, mode=Mode.NOMINAL, plan_epoch=4)])] == [False, True]
     assert [r.holds for r in led_by_one([*led, *[replace(OBSERVATION, plan_epoch=3)] * 2])] == [True, False]
 
 
-def test_a_faulty_plant_fails_as_ordered_and_says_when(tmp_path: Path):
+def test_a_faulty_plant_fails_as_ordered_and_says_when(tmp_path: Path) -> None:
     robot, bus, orders = load_robot("cartpole"), FakeBus(), tmp_path / "orders"
     failure = Failure("lost", 5, states=("angle",))
     failure.order(orders)
@@ -83,7 +83,7 @@ def test_a_faulty_plant_fails_as_ordered_and_says_when(tmp_path: Path):
     assert not orders.exists()
 
 
-def test_a_tapped_wire_passes_both_ways_and_keeps_what_was_said():
+def test_a_tapped_wire_passes_both_ways_and_keeps_what_was_said() -> None:
     taps = free_ports()
     with socket.create_server(("127.0.0.1", 0)) as plant:
         port = plant.getsockname()[1]
@@ -98,7 +98,7 @@ def test_a_tapped_wire_passes_both_ways_and_keeps_what_was_said():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD and /proc are Linux'")
-def test_the_wall_clock_of_other_processesis_shifted_and_what_a_process_takes_is_read(tmp_path: Path):
+def test_the_wall_clock_of_other_processesis_shifted_and_what_a_process_takes_is_read(tmp_path: Path) -> None:
     shift = tmp_path / "shift"
     environment = {"LD_PRELOAD": str(shim(tmp_path)), "MPC_CHAOS_SHIFT": str(shift)}
     assert is_shifted(environment, 0)
@@ -112,7 +112,7 @@ def test_the_wall_clock_of_other_processesis_shifted_and_what_a_process_takes_is
     assert processor_s(own) > 0
 
 
-def test_a_flight_whose_process_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_a_flight_whose_process_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("launch.chaos.flight._PATIENCE_S", 0.1)
     with Flight("cartpole", "balance") as flight, pytest.raises(RuntimeError, match="a process that should end does not"):
         flight.await_end(flight.plant)
