@@ -7,17 +7,19 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import final
 
-from launch.chaos.checks import largest_step, whole, within_slew
+from launch.chaos.checks import largest_step, within_slew
 from launch.chaos.flight import Flight
 from launch.chaos.outcome import Outcome, Scale, all_of, none_of
 from mpc_controller.bus.endpoints import Endpoints
-from mpc_controller.bus.messages import Mode, Observation, Plan
+from mpc_controller.bus.messages import Mode
 from mpc_controller.bus.zmq_link import PeerLink
 from robots import load_robot
 
 _ROBOT, _TASK = "quadrotor", "hover"
 _IN_MOTION = 250
+_AT_ONCE = 2_000  # ticks
 _SAYS_SO = "another controller"
 _MARK = "all the same"
 
@@ -28,12 +30,16 @@ def two_controllers(scale: Scale) -> Outcome:
     ticks = scale.times(100_000, 1_500)
     said: list[str] = []
     with Flight(_ROBOT, _TASK) as flight:
+        seen = _Seen(flight)
         scale.report("two controllers that start together")
         pair = [flight.start_controller(), flight.start_controller()]
         leader, ended = _await_winner(flight, pair)
         said.append(ended)
-        scale.report(f"a controller that sends its plans all the same, for {ticks} ticks")
-        sent = _stubborn(flight, ticks)
+        sent = 0
+        for k in range(0, ticks, _AT_ONCE):
+            scale.report(f"a controller that sends its plans all the same, {k} of {ticks} ticks")
+            seen.judge()
+            sent += _stubborn(flight, min(_AT_ONCE, ticks - k))
         scale.report("a controller that comes back after it was replaced")
         other = flight.start_controller()
         leader.send_signal(signal.SIGSTOP)
@@ -43,20 +49,48 @@ def two_controllers(scale: Scale) -> Outcome:
         said.append(flight.await_end(leader))
         flight.fly(_IN_MOTION)
         others_go_on = other.poll() is None
-        observations, plans = flight.observations, flight.plans
+        seen.judge()
     return Outcome(
         "two controllers at once",
-        len(observations),
+        seen.ticks,
         (
-            none_of("one lease holder at every instant: an epoch that was replaced never leads again", *_returns(observations)),
-            none_of("no command between of a controller that does not lead", _strange(observations, plans), len(observations)),
-            none_of("none of the plans of one that sends all the same is followed", _followed(observations, plans), sent),
+            none_of("one lease holder at every instant: an epoch that was replaced never leads again", seen.back, seen.ticks),
+            none_of("no command between of a controller that does not lead", seen.strange, seen.ticks),
+            none_of("none of the plans of one that sends all the same is followed", seen.stubborn, sent),
             all_of("the second one ends, saying so", sum(_SAYS_SO in text for text in said), len(said)),
             all_of("the one that leads goes on", int(others_go_on), 1),
-            within_slew([largest_step(observations, load_robot(_ROBOT))]),
-            whole(observations),
+            within_slew(seen.steps),
+            none_of("every tick was seen; not", seen.lost, seen.ticks),
         ),
     )
+
+
+@final
+class _Seen:
+    """What a flight showed, piece by piece, and forgot then. back: ticks in which an epoch led that had been replaced; strange:
+    commands by plans that the leading controller did not send; stubborn: ticks led by the one that sends all the same."""
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight, self._robot = flight, load_robot(_ROBOT)
+        self._sent: set[tuple[int, int]] = set()
+        self._stubborn: set[int] = set()
+        self.ticks = self.back = self.strange = self.stubborn = self.lost = 0
+        self.steps: list[float] = []
+
+    def judge(self) -> None:
+        """What came since the last time; all is forgotten but the last observation and plan."""
+        observations, plans = self._flight.observations, self._flight.plans
+        self._sent |= {(plan.epoch, plan.sequence) for plan in plans if plan.task != _MARK}
+        self._stubborn |= {plan.epoch for plan in plans if plan.task == _MARK}
+        self.ticks += len(observations)
+        self.back += sum(b.plan_epoch < a.plan_epoch for a, b in pairwise(observations))
+        self.strange += sum((o.plan_epoch, o.plan_sequence) not in self._sent for o in observations if o.plan_sequence)
+        self.stubborn += sum(o.plan_epoch in self._stubborn for o in observations)
+        self.lost += sum(b.sequence - a.sequence - 1 for a, b in pairwise(observations))
+        self.steps.append(largest_step(observations, self._robot))
+        kept = [plan for plan in plans if plan.task != _MARK][-1:]
+        self._flight.forget()
+        self._flight.plans += kept
 
 
 def _await_winner(flight: Flight, pair: Sequence[subprocess.Popen[str]]) -> tuple[subprocess.Popen[str], str]:
@@ -81,20 +115,3 @@ def _stubborn(flight: Flight, ticks: int) -> int:
             sent += 1
             flight.listen(0.002)
     return sent
-
-
-def _followed(observations: Sequence[Observation], plans: Sequence[Plan]) -> int:
-    """Ticks in which the one that sends all the same leads."""
-    epochs = {plan.epoch for plan in plans if plan.task == _MARK}
-    return sum(o.plan_epoch in epochs for o in observations)
-
-
-def _returns(observations: Sequence[Observation]) -> tuple[int, int]:
-    led = [o for o in observations if o.plan_epoch]
-    return sum(b.plan_epoch < a.plan_epoch for a, b in pairwise(led)), len(led)
-
-
-def _strange(observations: Sequence[Observation], plans: Sequence[Plan]) -> int:
-    """Commands by plans that the leading controller did not send."""
-    sent = {(plan.epoch, plan.sequence) for plan in plans}
-    return sum((o.plan_epoch, o.plan_sequence) not in sent for o in observations if o.plan_sequence)
