@@ -20,9 +20,9 @@ from robots.cartpole.residual import residual_port
 _PLANT_RATE_HZ = 500.0
 _DISTURBANCE_LIMITS = (5.0, 10.0)  # m/s², rad/s²: a quarter of what full force does
 
-# 20 N stop cart and pole, 1 kg, at 20 m/s², and damping helps; with less, swing-ups of a damped cart, at 4.4 m/s, would be
-# braked. Where the pole is near upright the hold law catches it, and may need more of the rail than this.
-_RAIL = JointLimit("position", "velocity", "m", -tasks.RAIL_END, tasks.RAIL_END, speed=6.0, deceleration=22.0, reaction_s=0.02)
+# 20 N stop cart and pole, 1 kg, at 20 m/s²; with 15, swing-ups of a damped cart, at 4.4 m/s, would be braked. Where the pole is
+# near upright the hold law catches it, and may need more of the rail than this.
+_RAIL = JointLimit("position", "velocity", "m", -tasks.RAIL_END, tasks.RAIL_END, speed=6.0, deceleration=20.0, reaction_s=0.02)
 
 
 def robot() -> Robot:
