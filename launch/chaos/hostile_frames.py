@@ -29,6 +29,7 @@ _AT_ONCE = 32  # frames; the plant takes so many in a tick
 _GROWTH_MB = 5.0
 _GREETING = b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x00NULL".ljust(64, b"\x00")  # of ZMTP 3.0
 _PATIENCE_S = 15.0
+_HANDSHAKE_S = 3.2  # the plant closes those that have not said who they are after 3 s
 
 
 def hostile_frames(scale: Scale) -> Outcome:
@@ -39,7 +40,7 @@ def hostile_frames(scale: Scale) -> Outcome:
         flight.fly(_IN_MOTION)
         attacker = _Attacker(flight)
         with attacker.stack:
-            attacker.throw_frames(max(frames // 10, 5_000))  # warm-up
+            attacker.throw_frames(max(frames // 10, 3_000))  # warm-up
             attacker.connect_garbage(max(garbage // 10, 200))
             before, files = memory_mb(flight.plant.pid), open_files(flight.plant.pid)
             begun = len(flight.observations)
@@ -118,7 +119,7 @@ class _Attacker:
                 peer.sendall(_GREETING[: k % 2 * 12])
                 if k % 20 == 0:
                     self._flight.listen(0.002)
-            self._flight.listen(4.0)
+            self._flight.listen(_HANDSHAKE_S)
 
     def _connected(self) -> socket.socket:
         path = self._random.choice(self._endpoints.paths)

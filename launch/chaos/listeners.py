@@ -25,10 +25,11 @@ from mpc_controller.bus.recording import RecordingError, read_recording
 from robots import load_robot
 
 _ROBOT, _TASK = "quadrotor", "hover"
-_IN_MOTION = 500
+_IN_MOTION = 250
 _MOST_MORE = 10.0  # %
 _PER_LISTENER_MB = 8.0  # two seconds of all that is said are kept for each, and copies on their way
-_FULL = 1250  # ticks in which all that is kept for a listener has filled up
+_FULL = 1000  # ticks in which all that is kept for a listener has filled up
+_ALONE = 500  # ticks, before and after a disk is full
 _LIMIT_MB = 3.0
 _FAULT = "fault"  # the phase with it
 _SLOW_EVERY = 50  # ticks between two messages of the slow one
@@ -36,7 +37,7 @@ _SLOW_EVERY = 50  # ticks between two messages of the slow one
 
 def slow_subscribers(scale: Scale) -> Outcome:
     """One that never reads, one that reads ten messages a second, and a recorder that is stopped; then none of them."""
-    ticks, cycles = scale.times(3_000, 750), scale.times(5, 1)
+    ticks, cycles = scale.times(3_000, 500), scale.times(5, 1)
     kept_mb, grown_mb, read = [], [], 0
     with ExitStack() as stack:
         flight = stack.enter_context(Flight(_ROBOT, _TASK))
@@ -93,17 +94,17 @@ def full_disk(scale: Scale) -> Outcome:
         loads = _Loads(flight, controller)
         while loads.wants_more(scale.times(10, 1)):
             scale.report(f"a recorder on a full disk, {times + 1} of {scale.times(10, 1)}")
-            loads.measure("before", 750)
+            loads.measure("before", _ALONE)
             with ExitStack() as stack:
                 path = _small_disk(Path(flight.folder) / f"disk{times}", stack) / "full.mcap"
                 arguments = ("record", _ROBOT, "--endpoint", flight.address, "--output", str(path))
                 recorder = flight.start_module("launch.chaos.listeners", *arguments)
-                loads.measure(_FAULT, 1_250)
+                loads.measure(_FAULT, 2 * _ALONE)
                 said = flight.await_end(recorder)
                 errors = [line for line in said.splitlines() if line.startswith("error: ")]
                 ended_well += recorder.returncode != 0 and len(errors) == 1 and "can't be written" in errors[0]
                 readable += _messages(path) > 0
-            loads.measure("after", 750)
+            loads.measure("after", _ALONE)
             loads.compare()
             times += 1
         flight.fly(_IN_MOTION)

@@ -16,7 +16,8 @@ from mpc_controller.bus.messages import EStop, Event
 from robots import load_robot
 
 _NOTICED_MS = 100.0
-_BETWEEN = 600  # ticks: of one topic a node tells once a second
+_BETWEEN = 100  # ticks
+_BETWEEN_LIKE = 600  # ticks: a node tells of one kind once a second
 _LONG = 200  # ticks
 _AFTERWARDS = 50
 _PLANT = "launch.chaos.faulty_plant"
@@ -82,7 +83,8 @@ def _fly(flight: Flight, failures: Sequence[Failure], orders: Path, scale: Scale
     """One failure after the other; an operator lets the robot go on after each that stopped it, but for the last."""
     flight.start_controller()
     for k, failure in enumerate(failures):
-        flight.fly(_BETWEEN)
+        is_like = k > 0 and failure.what in _STOPPING and failures[k - 1].what in _STOPPING
+        flight.fly(_BETWEEN_LIKE if is_like else _BETWEEN)
         which = failure.states[0] if len(failure.states) == 1 else f"{len(failure.states)} sensors"
         scale.report(f"{name}: {failure.what} {which if failure.states else ''}")
         failure.order(orders)

@@ -13,6 +13,7 @@ from launch.chaos.outcome import Outcome, Requirement, Scale
 from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
+from launch.signals import StopSignals
 
 _LONGEST = "soak"  # an hour: only where it is named
 
@@ -26,16 +27,17 @@ def chaos(names: Sequence[str], json: str | None, *, is_quick: bool) -> ExitCode
     terminal = Terminal(sys.stderr if json == TO_STDOUT else sys.stdout)
     scale = Scale(is_quick, terminal.show)
     outcomes = []
-    for name in names or (name for name in FAULTS if name != _LONGEST or is_quick):
-        begun_s = time.monotonic()
-        try:
-            outcome = FAULTS[name](scale)
-        except FlightError as error:
-            outcome = Outcome(name, 0, (Requirement("the processes run", str(error), holds=False),))
-        outcome = replace(outcome, seconds=time.monotonic() - begun_s)
-        outcomes.append(outcome)
-        terminal.end_live()
-        terminal.say(format_outcome(outcome))
+    with StopSignals(interrupt=True):  # what was started ends with this process
+        for name in names or (name for name in FAULTS if name != _LONGEST or is_quick):
+            begun_s = time.monotonic()
+            try:
+                outcome = FAULTS[name](scale)
+            except FlightError as error:
+                outcome = Outcome(name, 0, (Requirement("the processes run", str(error), holds=False),))
+            outcome = replace(outcome, seconds=time.monotonic() - begun_s)
+            outcomes.append(outcome)
+            terminal.end_live()
+            terminal.say(format_outcome(outcome))
     terminal.say(verdict(outcomes))
     write_json(json, [asdict(outcome) | {"holds": outcome.holds} for outcome in outcomes])
     return ExitCode.OK if all(outcome.holds for outcome in outcomes) else ExitCode.RUN_FAILED

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
+import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -116,3 +119,17 @@ def test_a_flight_whose_process_does_not_end_is_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("launch.chaos.flight._PATIENCE_S", 0.1)
     with Flight("cartpole", "balance") as flight, pytest.raises(RuntimeError, match="a process that should end does not"):
         flight.await_end(flight.plant)
+
+
+def test_faults_that_are_terminated_leave_neither_processes_nor_folders(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-P", "-m", "launch.cli", "chaos", "wall-clock", "--quick"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as chaos:
+        deadline_s = time.monotonic() + 60
+        while not list(tmp_path.glob("mpc-chaos-*/bus.in")):  # the plant is there
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        chaos.terminate()
+        said, _ = chaos.communicate(timeout=60)
+    assert b"interrupted" in said
+    assert not list(tmp_path.iterdir())
