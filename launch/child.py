@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, final
+
+from mpc_controller.node.notify import VARIABLES
 
 READY = "ready"  # the first word of the line with which a process says that its set-up is done
 _ERROR = "error:"  # how the one line of an error begins
@@ -22,11 +24,17 @@ _GRACE_S = 10.0  # a recorder may have a lot to write
 class Child:
     """`mpc ARGUMENTS` as a process in a group of its own, so that Ctrl-C reaches the launcher only.
 
-    What it prints goes line by line to `say`, errors to `complain`; the line that begins with READY sets `ready`.
+    What it prints goes line by line to `say`, errors to `complain`; the line that begins with READY sets `ready`. environment:
+    what it has beside ours; whom a service manager has asked of us for words is no business of its.
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], say: Callable[[str], None], complain: Callable[[str], None]
+        self,
+        name: str,
+        arguments: Sequence[str],
+        say: Callable[[str], None],
+        complain: Callable[[str], None],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.ready = threading.Event()
@@ -34,11 +42,21 @@ class Child:
         # -P: a folder named `sim` where the user happens to be must not be taken for ours.
         command = [sys.executable, "-P", "-m", "launch.cli", "--parent", str(os.getpid()), *arguments]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+            env={name: value for name, value in os.environ.items() if name not in VARIABLES} | dict(environment or {}),
         )
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def exit_code(self) -> int | None:
         """None while it runs; negative for a signal."""
@@ -61,6 +79,10 @@ class Child:
             self._say(f"{self.name} did not stop within {_GRACE_S:g} s; killed")
             self._signal(signal.SIGKILL)
             self.wait(_GRACE_S)
+
+    def kill(self) -> None:
+        """End it at once, with all that it started."""
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         try:

@@ -9,6 +9,7 @@ realtime = true             # SCHED_FIFO and locked memory for simulator and con
 seed = 0                    # of the sensor noise
 lock_step = false           # true: the simulation waits for every plan; not real time, and repeatable to the last bit
 rate_hz = 500               # of the plant node, with whole steps of the simulation in between; default: the robot's own
+cpu = 1                     # keep the process on this core; default: on any
 mjcf = "identified.xml"     # simulate the robot in this file, such as one of `mpc export`; default: the robot's own
 
 [sim.truth]                 # how the plant differs from the model; see sim/truth.py
@@ -21,6 +22,7 @@ parameters = "identified.toml"  # default: the robot's own; a relative path star
 residual = "residual.npz"       # learned by `mpc learn`, for these parameters; default: none
 adapt_residual = true          # it, of the family linear, learns on while the robot runs; default: false
 excitation = "excitation.toml"  # move for identification, as a file of `mpc excite` says, instead of a task; default: no
+cpu = 0                         # keep the process on this core; default: on any
 estimator = "ekf"               # or "ekf-without-disturbance", which does not learn what the model lacks, or "passthrough"
 
 [adapt]                     # present: learn these beside the controller, and tell it, as `mpc adapt` does
@@ -44,10 +46,14 @@ beyond = ["waypoints"]      # tasks outside of what these cover, to compare on, 
 family = "gp"               # of the residual, as in `mpc learn`
 epochs = 20                 # of the training
 seed = 0                    # of the training
+
+[supervision]               # what happens after a process died; see launch/supervision_section.py
+restart = "on-failure"      # default: "never"
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,6 +62,7 @@ from typing import Any, final
 from launch.adapt_section import AdaptSection, adapt_section_of
 from launch.bounds import DURATION_S, RATE_HZ, SEED
 from launch.learn_section import LearnSection, learn_section_of
+from launch.supervision_section import SupervisionSection, supervision_section_of
 from mpc_controller.control.estimators import ESTIMATORS
 from mpc_controller.identification.excitation.design import CRITERIA
 from mpc_controller.identification.excitation.experiment import excitation_of
@@ -82,6 +89,7 @@ class SimSection:
     lock_step: bool
     rate_hz: float | None
     mjcf: Path | None = None
+    cpu: int | None = None
 
 
 @final
@@ -96,6 +104,7 @@ class ControlSection:
     excitation: Path | None = None
     residual: Path | None = None
     adapt_residual: bool = False
+    cpu: int | None = None
 
 
 @final
@@ -136,6 +145,7 @@ class LaunchFile:
     adapt: AdaptSection = field(default_factory=AdaptSection)
     identify: IdentifySection | None = None
     learn: LearnSection | None = None
+    supervision: SupervisionSection = field(default_factory=SupervisionSection)
 
 
 def load_launch_file(path: Path) -> LaunchFile:
@@ -156,6 +166,7 @@ def load_launch_file(path: Path) -> LaunchFile:
         adapt=top.table("adapt").parsed(adapt_section_of(robot.dynamics.nominal.parameters)),
         identify=_identify(top, robot),
         learn=learn_section_of(top.table("learn"), robot) if top.has("learn") else None,
+        supervision=supervision_section_of(top.table("supervision")),
     )
     top.finish()
     _check_identify(top, launch)
@@ -178,6 +189,7 @@ def _sim(table: TomlTable, robot: Robot) -> SimSection:
         lock_step=table.flag("lock_step", default=False),
         rate_hz=table.number("rate_hz", None, *RATE_HZ),
         mjcf=mjcf,
+        cpu=_core(table),
     )
     table.finish()
     if section.rate_hz is not None:
@@ -210,11 +222,23 @@ def _control(table: TomlTable, robot: Robot) -> ControlSection:
         excitation=_excitation(table, robot),
         residual=table.input_file("residual"),
         adapt_residual=table.flag("adapt_residual", default=False),
+        cpu=_core(table),
     )
     table.finish()
     if section.parameters is not None:
         load_parameters(section.parameters, robot.dynamics.nominal.parameters)
     return section
+
+
+def _core(table: TomlTable) -> int | None:
+    """A core that this process, and so its children, may run on; None for any."""
+    if not table.has("cpu"):
+        return None
+    valid = os.sched_getaffinity(0)
+    cpu = table.integer("cpu", 0, 0, max(valid))
+    if cpu not in valid:
+        raise table.error("cpu", f"must be one of {', '.join(map(str, sorted(valid)))}")
+    return cpu
 
 
 def _excitation(table: TomlTable, robot: Robot) -> Path | None:
@@ -287,6 +311,6 @@ def _check_rates(sim: TomlTable, control: TomlTable, launch: LaunchFile, robot: 
 def _record(table: TomlTable) -> RecordSection:
     section = RecordSection(enabled=table.flag("enabled", default=True), folder=Path(table.text("folder", "runs") or "runs"))
     table.finish()
-    if section.enabled and section.folder.exists() and not section.folder.is_dir():
+    if section.enabled and os.path.exists(section.folder) and not os.path.isdir(section.folder):
         raise table.error("folder", "must be a folder, or not exist yet")
     return section

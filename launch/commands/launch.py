@@ -22,6 +22,7 @@ from launch.stages import Stage, concluded, identify_between
 from mpc_controller.analysis.table import format_table
 from mpc_controller.analysis.unrecorded import summarize_nodes
 from mpc_controller.bus.zmq_link import PlantLink
+from mpc_controller.node.notify import Notifier
 from mpc_controller.robot import Task
 from robots import load_robot
 from sim.viewer import has_display
@@ -45,9 +46,11 @@ class LaunchRequest:
 def launch_run(request: LaunchRequest) -> ExitCode:
     """Check everything, run, analyse the recording, and say how it went."""
     check_json_path(request.json)
-    with StopSignals() as stop:
+    with StopSignals() as stop, Notifier.of() as notifier:
         launch = _overridden(load_launch_file(request.file), request)
         terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
+
+        notifier.ready(f"running {request.file}")
 
         def run(stage: LaunchFile, label: str) -> Stage:
             return _run_once(stage, label, request, terminal, stop)
@@ -75,7 +78,12 @@ def _run_once(launch: LaunchFile, label: str, request: LaunchRequest, terminal: 
     terminal.say(f"{launch.robot}/{label} on {address}")
     duration_s = launch.duration_s or task.duration_s
     outcome = run_launch(launch, address, duration_s, recording, viewer, terminal, stop.requested)
-    return Stage(outcome, _summarized(launch, task, outcome, recording, terminal))
+    if outcome.restarts:
+        terminal.say("started again: " + ", ".join(f"{name} {count}" for name, count in outcome.restarts.items()))
+    # Of a recorder that was started again the longest file tells the most.
+    recording = max(outcome.recordings, key=lambda path: path.stat().st_size, default=None)
+    summary = _summarized(launch, task, outcome, recording, terminal)
+    return Stage(outcome, summary | {"restarts": outcome.restarts, "recordings": outcome.recordings})
 
 
 def _overridden(launch: LaunchFile, request: LaunchRequest) -> LaunchFile:
@@ -95,23 +103,22 @@ def _overridden(launch: LaunchFile, request: LaunchRequest) -> LaunchFile:
 
 def _summarized(launch: LaunchFile, task: Task, outcome: Outcome, recording: Path | None, terminal: Terminal) -> dict[str, Any]:
     """The run's numbers, shown as a table where there are some: from the recording, else from what the nodes counted."""
-    recorded = recording if recording is not None and recording.exists() else None
     has_plans = bool(outcome.control.get("plans"))
-    if recorded is not None and (has_plans or not outcome.stopped):
-        picture = recorded.with_suffix(".png")
+    if recording is not None and (has_plans or not outcome.stopped):
+        picture = recording.with_suffix(".png")
         try:
-            summary, table = analyze(recorded, picture)
+            summary, table = analyze(recording, picture)
         except CommandError as error:
             if outcome.failure is None:
                 raise
             terminal.say(f"no summary: {error}")
         else:
             terminal.say(table)
-            terminal.say(f"recording: {recorded}")
+            terminal.say(f"recording: {recording}")
             terminal.say(f"picture:   {picture}")
             return summary | {"build_s": outcome.control.get("build_s", summary["build_s"])}
     solver = launch.control.solver or task.solver
     summary = summarize_nodes(launch.robot, task.name, solver, outcome.control, outcome.plant)
-    if recording is None and has_plans:
+    if not launch.record.enabled and has_plans:
         terminal.say(format_table(summary))
-    return summary | {"recording": recorded}
+    return summary | {"recording": recording}
