@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -265,8 +266,16 @@ def test_the_program_can_be_printed_for_the_pendant(
     printed = capsys.readouterr().out
     assert printed.startswith("def mpc_controller():\n")
     arm.takes_programs = False
-    arm.program, arm.runtime_state, arm.output_int[24] = printed, PLAYING, 77  # started by hand
+
+    def start_by_hand() -> None:
+        while not arm.is_written_to():
+            time.sleep(0.01)
+        arm.play(printed)
+
+    person = threading.Thread(target=start_by_hand, daemon=True)
+    person.start()
     plant = opened(tmp_path, arm, more="upload = false")
+    person.join()
     spin(plant, 0.2, lambda: plant.apply(RATES))
     np.testing.assert_allclose(arm.qd, RATES, atol=1e-9)
 

@@ -90,6 +90,20 @@ class UrEmulator:
             with contextlib.suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
 
+    def play(self, program: str) -> None:
+        """As a person does at the pendant."""
+        with self.lock:
+            self.program = program
+            self.runtime_state = PLAYING
+            written = re.search(r"write_output_integer_register\((\d+), (\d+)\)", self.program)
+            if written:
+                self.output_int[int(written[1])] = int(written[2])
+            self._updated_s = dict.fromkeys(self._updated_s, self.time_s)
+
+    def is_written_to(self) -> bool:
+        """Whether a client writes inputs, which the watchdog wants."""
+        return bool(self._updated_s)
+
     def _tick(self) -> None:
         before_s = time.monotonic()
         while not self._stop.wait(2 * STEP_S):
@@ -158,13 +172,7 @@ class UrEmulator:
         while data := client.recv(4096):
             text += data
         if self.takes_programs:
-            with self.lock:
-                self.program = text.decode()
-                self.runtime_state = PLAYING
-                written = re.search(r"write_output_integer_register\((\d+), (\d+)\)", self.program)
-                if written:
-                    self.output_int[int(written[1])] = int(written[2])
-                self._updated_s = dict.fromkeys(self._updated_s, self.time_s)
+            self.play(text.decode())
 
     def _serve(self, client: socket.socket) -> None:
         """One RTDE client."""
