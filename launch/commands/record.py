@@ -14,8 +14,11 @@ from launch.output import check_json_path, speaker, write_json
 from launch.selection import bus_of
 from launch.signals import StopSignals
 from mpc_controller.bus.zmq_link import PeerLink
+from mpc_controller.node.clock_questions import ClockQuestions, may_ask
 from mpc_controller.node.recorder import record
 from robots import load_robot
+
+_ASK_NS = 1_000_000_000  # the plant for its time
 
 
 @final
@@ -40,7 +43,8 @@ def record_run(request: RecordRequest) -> ExitCode:
     path = request.output or recording_path(Path("runs"), name or "recording")
     with StopSignals() as stop, PeerLink(endpoints, newest_only=()) as link:
         say(f"{READY}: recording {address} into {path}")
-        summary = record(link, path, {"robot": name}, stop.requested)
+        questions = ClockQuestions("recorder", _ASK_NS) if may_ask(endpoints.credentials) else None
+        summary = record(link, path, {"robot": name}, stop.requested, questions)
     counts = ", ".join(f"{count} {topic}" for topic, count in summary.messages.items() if count)
     if counts:
         missing = f"; {summary.lost} observations did not come" if summary.lost else ""

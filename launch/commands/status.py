@@ -12,12 +12,17 @@ from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
 from launch.selection import bus_of
 from launch.signals import StopSignals
+from mpc_controller.bus.messages import Event
 from mpc_controller.bus.zmq_link import PeerLink
 from mpc_controller.node.bus_status import BusListener, BusStatus, ControllerStatus, PlantStatus
+from mpc_controller.node.clock_offset import DRIFT_LIMIT, ClockEstimate
+from mpc_controller.node.clock_questions import ClockQuestions, may_ask
 from mpc_controller.node.statistics import Percentiles
 from robots import load_robot
 
 _RULE = "─" * 78
+_SOURCE = "status"
+_ASK_NS = 100_000_000  # the plant for its time
 
 
 def status(robot_name: str, endpoint: str | None, listen_s: float, json: str | None, *, watch: bool) -> ExitCode:
@@ -26,18 +31,24 @@ def status(robot_name: str, endpoint: str | None, listen_s: float, json: str | N
     robot = load_robot(robot_name)
     address, endpoints = bus_of(robot.name, endpoint)
     terminal = Terminal()
+    questions = ClockQuestions(_SOURCE, _ASK_NS if may_ask(endpoints.credentials) else None)
     with StopSignals() as stop, PeerLink(endpoints, newest_only=()) as link:
         while True:
             listener, end_s = BusListener(), time.monotonic() + listen_s
             while time.monotonic() < end_s and not stop.requested():
+                if question := questions.due(time.monotonic_ns()):
+                    link.send(question)
                 for message in link.receive(0.05):
-                    listener.accept(message, time.monotonic_ns())
+                    questions.accept(message, time.monotonic_ns())
+                    if not (isinstance(message, Event) and message.source == _SOURCE):
+                        listener.accept(message, time.monotonic_ns())
             heard = listener.status(time.monotonic_ns(), robot.plant_rate_hz)
+            clock = questions.estimate(time.monotonic_ns())
             if json != TO_STDOUT:
-                terminal.say(format_status(heard, robot.name, address))
+                terminal.say(format_status(heard, clock, robot.name, address))
             if not watch or stop.requested():
                 break
-    write_json(json, _as_dict(heard))
+    write_json(json, _as_dict(heard) | {"clock": clock and asdict(clock)})
     return ExitCode.RUN_FAILED if heard.concerns else ExitCode.OK
 
 
@@ -46,11 +57,13 @@ def _as_dict(heard: BusStatus) -> dict[str, Any]:
     return asdict(heard) | {"plant": plant, "concerns": heard.concerns}
 
 
-def format_status(heard: BusStatus, robot: str, address: str) -> str:
+def format_status(heard: BusStatus, clock: ClockEstimate | None, robot: str, address: str) -> str:
     """As lines."""
     lines = [f"{robot} on {address}", _RULE]
     if heard.plant is not None:
         lines += _plant(heard.plant)
+        if not heard.plant.lock_step:
+            lines.append(_row("  clock", _clock(clock)))
         for controller in heard.controllers:
             lines += ["", *_controller(controller)]
         if not heard.controllers:
@@ -73,6 +86,17 @@ def _plant(plant: PlantStatus) -> Sequence[str]:
     if plant.health:
         lines.append(_row("  health", ", ".join(f"{name} {value:g}" for name, value in plant.health.items())))
     return lines
+
+
+def _clock(clock: ClockEstimate | None) -> str:
+    """The plant's against this host's monotonic one; nothing depends on it."""
+    if clock is None:
+        return "not compared: no question came back, as of observers"
+    is_known = clock.drift_bound < DRIFT_LIMIT
+    drift = f"drift {clock.drift * 1e6:+.0f} ± {clock.drift_bound * 1e6:.0f} ppm" if is_known else "drift not known yet"
+    jumps = f", jumped {clock.jumps}×" if clock.jumps else ""
+    offset = f"{clock.offset_ns * 1e-6:+.2f} ms" if abs(clock.offset_ns) < 1e9 else f"{clock.offset_ns * 1e-9:+.6f} s"
+    return f"this host's {offset} ± {clock.bound_ns * 1e-6:.2f} ms, {drift}{jumps}"
 
 
 def _controller(controller: ControllerStatus) -> Sequence[str]:

@@ -57,7 +57,7 @@ class McapWriter:
         try:
             head = _records(Header("mpc_controller", "mpc_controller"), *self._schemas, *self._channels)
             record = _records(Metadata(METADATA_NAME, dict(metadata)))
-            self._metadata_index = MetadataIndex(len(MCAP_MAGIC) + len(head), len(record), METADATA_NAME)
+            self._metadata_indices = [MetadataIndex(len(MCAP_MAGIC) + len(head), len(record), METADATA_NAME)]
             self._write(MCAP_MAGIC + head + record)
         except BaseException:
             self._file.close()
@@ -99,6 +99,14 @@ class McapWriter:
         self._write(chunk + indices)
         self._chunk_indices.append(index)
 
+    def note(self, name: str, values: Mapping[str, str]) -> None:
+        """Write further metadata, after all that was added."""
+        self.flush()
+        record = _records(Metadata(name, dict(values)))
+        index = MetadataIndex(self.size, len(record), name)
+        self._write(record)
+        self._metadata_indices.append(index)
+
     def close(self) -> None:
         """Write what is pending and the summary, by which viewers find their way."""
         try:
@@ -112,10 +120,10 @@ class McapWriter:
                 message_count=sum(self._counts.values()),
                 message_start_time=min((c.message_start_time for c in self._chunk_indices), default=0),
                 message_end_time=max((c.message_end_time for c in self._chunk_indices), default=0),
-                metadata_count=1,
+                metadata_count=len(self._metadata_indices),
                 schema_count=len(self._schemas),
             )
-            summary = _records(*self._schemas, *self._channels, statistics, *self._chunk_indices, self._metadata_index)
+            summary = _records(*self._schemas, *self._channels, statistics, *self._chunk_indices, *self._metadata_indices)
             self._write(end + summary + _records(Footer(self.size + len(end), 0, 0)) + MCAP_MAGIC)
         finally:
             self._file.close()
@@ -171,6 +179,21 @@ def whole_length(file: BinaryIO) -> tuple[int, bool]:
         position += _RECORD_HEAD.size + length
     file.seek(position)
     return position, opcode == Opcode.FOOTER and file.read(len(MCAP_MAGIC)) == MCAP_MAGIC
+
+
+def last_metadata(file: BinaryIO, end: int, name: str) -> dict[str, str]:
+    """The last metadata of this name up to byte `end`; {} when there are none. Chunks are passed over."""
+    position, found = len(MCAP_MAGIC), dict[str, str]()
+    while position < end:
+        file.seek(position)
+        opcode, length = _RECORD_HEAD.unpack(file.read(_RECORD_HEAD.size))
+        if opcode == Opcode.DATA_END:
+            break
+        if opcode == Opcode.METADATA:
+            record = Metadata.read(ReadDataStream(BytesIO(file.read(length))))
+            found = record.metadata if record.name == name else found
+        position += _RECORD_HEAD.size + length
+    return found
 
 
 def read_records(file: BinaryIO, end: int) -> Iterator[Any]:

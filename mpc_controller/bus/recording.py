@@ -18,7 +18,7 @@ from mcap_protobuf.schema import build_file_descriptor_set
 
 from mpc_controller.bus.codec import STREAMS, Stream, encode, interpret, parse
 from mpc_controller.bus.frame import PROTOCOL_VERSION, unwrap
-from mpc_controller.bus.mcap_file import MCAP_MAGIC, METADATA_NAME, McapWriter, read_records, whole_length
+from mpc_controller.bus.mcap_file import MCAP_MAGIC, METADATA_NAME, McapWriter, last_metadata, read_records, whole_length
 from mpc_controller.bus.messages import Message
 
 # What a killed recorder may lose; MCAP's chunks are closed by then.
@@ -88,6 +88,13 @@ class RecordingWriter:
         except OSError as error:
             raise self._error(error) from None
 
+    def note(self, name: str, values: Mapping[str, str]) -> None:
+        """Add metadata of this name, which `Recording.note` gives back."""
+        try:
+            self._file.note(name, values)
+        except OSError as error:
+            raise self._error(error) from None
+
     def close(self) -> None:
         """Finish the file."""
         try:
@@ -135,6 +142,14 @@ class Recording:
                         streams[record.id] = wanted.get(schemas.get(record.schema_id, ""))
                     elif isinstance(record, McapMessage) and (stream := streams.get(record.channel_id)):
                         yield record.log_time, interpret(stream, parse(stream, record.data))
+        except (ValueError, OSError, McapError, struct.error) as error:
+            raise RecordingError(f"recording {self.path} is damaged: {error}") from error
+
+    def note(self, name: str) -> dict[str, str]:
+        """The last metadata of this name that were added while it was recorded; {} when there are none."""
+        try:
+            with self.path.open("rb") as file:
+                return last_metadata(file, self.end, name)
         except (ValueError, OSError, McapError, struct.error) as error:
             raise RecordingError(f"recording {self.path} is damaged: {error}") from error
 
