@@ -10,3 +10,4 @@ SEED: Final = (0, 2**32 - 1)
 # SCHED_FIFO of a loop; the thread that moves its messages gets one more, and 99 stays the kernel's own.
 PRIORITY: Final = (0, 97)
 DEFAULT_PRIORITY: Final = 40
+ARMING: Final = ("automatic", "operator")

@@ -16,7 +16,7 @@ from launch.keys_cli import keys
 from launch.learning_cli import learn, residual
 from launch.options import json_option
 from launch.recording_cli import plot, record, replay
-from launch.running_cli import control, drive, estop, launch, sim, status, view
+from launch.running_cli import arm, control, drive, estop, launch, sim, status, view
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -74,6 +74,7 @@ for command in (
     launch,
     sim,
     drive,
+    arm,
     control,
     view,
     estop,

@@ -9,6 +9,7 @@ realtime = true             # SCHED_FIFO and locked memory for simulator and con
 seed = 0                    # of the sensor noise
 lock_step = false           # true: the simulation waits for every plan; not real time, and repeatable to the last bit
 rate_hz = 500               # of the plant node, with whole steps of the simulation in between; default: the robot's own
+arming = "automatic"        # or "operator": no plan is followed before `mpc arm ROBOT`, nor after a hold or a stop
 cpu = 1                     # keep the process on this core; default: on any
 mjcf = "identified.xml"     # simulate the robot in this file, such as one of `mpc export`; default: the robot's own
 
@@ -60,7 +61,7 @@ from pathlib import Path
 from typing import Any, final
 
 from launch.adapt_section import AdaptSection, adapt_section_of
-from launch.bounds import DURATION_S, RATE_HZ, SEED
+from launch.bounds import ARMING, DURATION_S, RATE_HZ, SEED
 from launch.learn_section import LearnSection, learn_section_of
 from launch.supervision_section import SupervisionSection, supervision_section_of
 from mpc_controller.control.estimators import ESTIMATORS
@@ -90,6 +91,7 @@ class SimSection:
     rate_hz: float | None
     mjcf: Path | None = None
     cpu: int | None = None
+    operator_arms: bool = False
 
 
 @final
@@ -190,6 +192,7 @@ def _sim(table: TomlTable, robot: Robot) -> SimSection:
         rate_hz=table.number("rate_hz", None, *RATE_HZ),
         mjcf=mjcf,
         cpu=_core(table),
+        operator_arms=table.text("arming", ARMING[0], ARMING) == ARMING[1],
     )
     table.finish()
     if section.rate_hz is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from launch.bounds import DURATION_S
+from launch.bounds import ARMING, DURATION_S
 from launch.crew import Arguments, Crew
 from launch.errors import ExitCode
 from launch.launch_file import LaunchFile
@@ -150,6 +150,7 @@ def _sim_arguments(launch: LaunchFile, address: str, summary: Path, duration_s: 
     arguments += ["--seed", str(section.seed), "--duration", str(duration_s), "--peers", str(peers), *_scheduling(launch)]
     arguments += _given("--rate", section.rate_hz) + _given("--control-rate", launch.control.rate_hz)
     arguments += _given("--mjcf", section.mjcf) + _given("--cpu", section.cpu)
+    arguments += ["--arming", ARMING[1]] if section.operator_arms else []
     return arguments + ["--lock-step"] * section.lock_step
 
 

@@ -16,6 +16,11 @@ def settled(what: str, lacks: str, say: Callable[[str], None], notifier: Notifie
     notifier.ready(f"{what} ({lacks})" if lacks else what)
 
 
+def awaiting(robot: str, operator_arms: bool) -> str:
+    """What is left to do for an operator, to be said behind what is ready."""
+    return f"; it waits for `mpc arm {robot}`" if operator_arms else ""
+
+
 def telling(say: Callable[[str], None], notifier: Notifier) -> Callable[[str], None]:
     """Says a line, which is the service's status from then on."""
 

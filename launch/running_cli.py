@@ -13,6 +13,7 @@ from launch.options import (
     HOW_TO_PLAN,
     INPUT_FILE,
     RATE,
+    arming_option,
     cpu_option,
     duration_option,
     endpoint_option,
@@ -73,6 +74,7 @@ def launch(
 @click.option(
     "--mjcf", type=INPUT_FILE, metavar="FILE", help="Simulate this file, such as one of `mpc export`. [default: its own]"
 )
+@arming_option
 @priority_option
 @cpu_option
 @click.option("--peers", type=click.IntRange(min=0), default=0, hidden=True, help="How many to wait for; for `mpc launch`.")
@@ -88,6 +90,7 @@ def sim(
     lock_step: bool,
     truth: Path | None,
     mjcf: Path | None,
+    operator_arms: bool,
     priority: int,
     cpu: int | None,
     peers: int,
@@ -107,7 +110,21 @@ def sim(
 
     return simulate(
         SimRequest(
-            robot, task, endpoint, rate, control_rate, seed, lock_step, priority, peers, truth, duration, json, mjcf, cpu
+            robot,
+            task,
+            endpoint,
+            rate,
+            control_rate,
+            seed,
+            lock_step,
+            priority,
+            peers,
+            truth,
+            duration,
+            json,
+            mjcf,
+            cpu,
+            operator_arms,
         )
     )
 
@@ -118,6 +135,7 @@ def sim(
 @endpoint_option
 @click.option("--rate", type=RATE, metavar="HZ", help="Rate of observations and commands. [default: the robot's own]")
 @click.option("--control-rate", type=RATE, metavar="HZ", help="Rate of plans to expect. [default: the robot's own]")
+@arming_option
 @priority_option
 @cpu_option
 @duration_option
@@ -128,6 +146,7 @@ def drive(
     endpoint: str | None,
     rate: float | None,
     control_rate: float | None,
+    operator_arms: bool,
     priority: int,
     cpu: int | None,
     duration: float | None,
@@ -137,6 +156,8 @@ def drive(
 
     docs/drivers.md has such files, for servos, flying robots and arms. Without plans the robot holds still. It stops at Ctrl-C.
 
+    With --arming operator no plan is followed before `mpc arm ROBOT`, and none after a hold or a stop until it is said again.
+
     \b
       mpc drive arm servos.toml
       mpc drive quadrotor px4.toml --rate 250
@@ -144,7 +165,7 @@ def drive(
     from launch.commands.drive import DriveRequest
     from launch.commands.drive import drive as run
 
-    return run(DriveRequest(robot, file, endpoint, rate, control_rate, priority, duration, json, cpu))
+    return run(DriveRequest(robot, file, endpoint, rate, control_rate, priority, duration, json, cpu, operator_arms))
 
 
 @click.command()
@@ -162,6 +183,7 @@ def drive(
 @click.option("--estimator", type=click.Choice(ESTIMATOR_NAMES), default="ekf", show_default=True, help="What tells the state.")
 @priority_option
 @cpu_option
+@click.option("--take-over", is_flag=True, help="Lead the plant even if another controller does, which then ends.")
 @click.option("--wait", type=DURATION, default=5.0, show_default=True, metavar="S", help="How long a plant may take to answer.")
 @duration_option
 @json_option
@@ -180,11 +202,15 @@ def control(
     estimator: str,
     priority: int,
     cpu: int | None,
+    take_over: bool,
     wait: float,
     duration: float | None,
     json: str | None,
 ) -> int:
     """Control ROBOT: plan for every observation of its plant.
+
+    It claims the plant, and is followed, once it has seen that model, rates and limits are right and has a first good plan;
+    while another controller leads the plant it does not start.
 
     The first start of a task compiles its solver, which takes some seconds; after that it is kept. It stops at Ctrl-C.
 
@@ -215,6 +241,7 @@ def control(
             force_residual,
             adapt_residual,
             cpu,
+            take_over,
         )
     )
 
@@ -231,6 +258,22 @@ def view(robot: str, endpoint: str | None) -> int:
     from launch.commands.view import view_robot
 
     return view_robot(robot, endpoint)
+
+
+@click.command()
+@click.argument("robot")
+@endpoint_option
+def arm(robot: str, endpoint: str | None) -> int:
+    """Let controllers lead ROBOT, where its plant waits for this.
+
+    A plant that was started with --arming operator follows no plan before, and waits again after each hold and each stop.
+
+    \b
+      mpc arm quadrotor
+    """
+    from launch.commands.arm import arm as run
+
+    return run(robot, endpoint)
 
 
 @click.command()

@@ -45,6 +45,7 @@ class ControlRequest:
     force_residual: bool = False
     adapt_residual: bool = False
     cpu: int | None = None
+    take_over: bool = False
 
 
 def control(request: ControlRequest) -> ExitCode:
@@ -72,6 +73,7 @@ def control(request: ControlRequest) -> ExitCode:
             realtime_priority=request.priority,
             residual=residual,
             adapts_residual=request.adapt_residual,
+            takes_over=request.take_over,
         )
         control_job(robot, task, solver, options, say)  # compiles what is left to compile, for run_controller to find
         lacks = take_place(request.priority, request.cpu)

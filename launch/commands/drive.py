@@ -9,7 +9,7 @@ from typing import final
 from launch.announcing_link import AnnouncingLink
 from launch.errors import ExitCode
 from launch.output import check_json_path, speaker, write_json
-from launch.readiness import settled, telling
+from launch.readiness import awaiting, settled, telling
 from launch.scheduling import check_core, take_place
 from launch.selection import bus_of, check_rates
 from launch.signals import StopSignals
@@ -35,6 +35,7 @@ class DriveRequest:
     duration_s: float | None
     json: str | None
     cpu: int | None = None
+    operator_arms: bool = False
 
 
 def drive(request: DriveRequest) -> ExitCode:
@@ -49,7 +50,10 @@ def drive(request: DriveRequest) -> ExitCode:
     open_plant = load_driver(request.file, robot)
     address, endpoints = bus_of(robot.name, request.endpoint)
     options = PlantOptions(
-        duration_s=request.duration_s, control_rate_hz=request.control_rate_hz, realtime_priority=request.priority
+        duration_s=request.duration_s,
+        control_rate_hz=request.control_rate_hz,
+        realtime_priority=request.priority,
+        operator_arms=request.operator_arms,
     )
     lacks = take_place(request.priority, request.cpu)
     with (
@@ -60,7 +64,7 @@ def drive(request: DriveRequest) -> ExitCode:
         plant = open_plant()
         stop.polite()
         what = f"driving {robot.name} as in {request.file} at {robot.plant_rate_hz:g} Hz on {address}"
-        settled(what, lacks, say, notifier)
+        settled(what + awaiting(robot.name, request.operator_arms), lacks, say, notifier)
         clock = SteadyClock(round(1e9 / robot.plant_rate_hz))
         with AnnouncingLink(link, telling(say, notifier)) as announced:
             summary = run_plant(plant, robot, announced, clock, options, notifier.watched(stop.requested))

@@ -12,7 +12,7 @@ from launch.announcing_link import AnnouncingLink
 from launch.errors import CommandError, ExitCode
 from launch.launch_file import load_launch_file
 from launch.output import check_json_path, speaker, write_json
-from launch.readiness import settled, telling
+from launch.readiness import awaiting, settled, telling
 from launch.scheduling import check_core, take_place
 from launch.selection import bus_of, check_rates, task_of
 from launch.signals import StopSignals
@@ -49,6 +49,7 @@ class SimRequest:
     json: str | None
     mjcf: Path | None = None
     cpu: int | None = None
+    operator_arms: bool = False
 
 
 def simulate(request: SimRequest) -> ExitCode:
@@ -71,6 +72,7 @@ def simulate(request: SimRequest) -> ExitCode:
         control_rate_hz=request.control_rate_hz,
         lock_step=request.lock_step,
         realtime_priority=priority,
+        operator_arms=request.operator_arms,
     )
     lacks = take_place(priority, request.cpu)
     with (
@@ -85,7 +87,7 @@ def simulate(request: SimRequest) -> ExitCode:
         stop.polite()
         body = f" as in {request.mjcf}" if request.mjcf else ""
         what = f"simulating {robot.name}{body} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}"
-        settled(what, lacks, say, notifier)
+        settled(what + awaiting(robot.name, request.operator_arms), lacks, say, notifier)
         _await_peers(link, request.peers, notifier.watched(stop.requested))
         clock = SimulationClock(round(1e9 / robot.plant_rate_hz), real_time=not request.lock_step)
         with AnnouncingLink(link, telling(say, notifier)) as announced:

@@ -15,6 +15,8 @@ from mpc_controller.bus import wire_pb2 as wire
 from mpc_controller.bus.fields import check_field_count
 from mpc_controller.bus.frame import LARGEST_OTHER, Kind, WireError, unwrap, wrap
 from mpc_controller.bus.messages import (
+    Arm,
+    Claim,
     EStop,
     Event,
     EventKind,
@@ -29,7 +31,7 @@ from mpc_controller.bus.messages import (
 
 V = TypeVar("V")
 
-# Of a payload larger than LARGEST_OTHER. A plan has 29 and one per tracking error.
+# Of a payload larger than LARGEST_OTHER. A plan has 30 and one per tracking error.
 _MOST_FIELDS: Final = 256
 _MOST_TRACKING_ERRORS: Final = 64
 # What Protobuf and NumPy raise for numbers, text and sizes that they can't hold.
@@ -109,6 +111,7 @@ def _observation_to_wire(m: Observation) -> Any:
         latency_ns=m.latency_ns,
         lock_step=m.lock_step,
         plan_period_ns=m.plan_period_ns,
+        awaits_operator=m.awaits_operator,
     )
 
 
@@ -127,6 +130,7 @@ def _observation_from_wire(w: Any) -> Observation:
         latency_ns=w.latency_ns,
         lock_step=w.lock_step,
         plan_period_ns=w.plan_period_ns,
+        awaits_operator=w.awaits_operator,
     )
 
 
@@ -163,6 +167,7 @@ def _plan_to_wire(m: Plan) -> Any:
         deadline_missed=m.deadline_missed,
         task=m.task,
         solver=m.solver,
+        claim=wire.Claim.Name(m.claim),
     )
 
 
@@ -204,6 +209,7 @@ def _plan_from_wire(w: Any) -> Plan:
         deadline_missed=w.deadline_missed,
         task=w.task,
         solver=w.solver,
+        claim=_member(Claim, w.claim, "PLAN claim"),
     )
 
 
@@ -329,6 +335,16 @@ STREAMS: Mapping[Kind, Stream] = {
             lambda w: None,
         ),
         Stream(Kind.EVENT, Event, wire.Event, "/event", False, _event_to_wire, _event_from_wire, lambda w: w.time_ns),
+        Stream(
+            Kind.ARM,
+            Arm,
+            wire.Arm,
+            "/arm",
+            False,
+            lambda m: wire.Arm(robot=m.robot, answers_sequence=m.answers_sequence),
+            lambda w: Arm(w.robot, w.answers_sequence),
+            lambda w: None,
+        ),
     )
 }
 

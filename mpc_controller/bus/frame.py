@@ -39,6 +39,7 @@ class Kind(enum.IntEnum):
     PARAMETER_UPDATE = 5
     E_STOP = 6
     EVENT = 7
+    ARM = 8
 
 
 _KINDS = {int(kind): kind for kind in Kind}

@@ -46,10 +46,10 @@ class Role(StrEnum):
 
 
 # What each may send to the plant. A controller repeats what operators said before it started anew, and may stop the robot, but
-# not release it (bus/guard.py).
+# not release it (bus/guard.py) nor arm it.
 MAY_SAY: Final[Mapping[Role, frozenset[Kind]]] = {
     Role.CONTROLLER: frozenset({Kind.PLAN, Kind.REFERENCE, Kind.PARAMETER_UPDATE, Kind.EVENT, Kind.E_STOP}),
-    Role.OPERATOR: frozenset({Kind.REFERENCE, Kind.PARAMETER_UPDATE, Kind.EVENT, Kind.E_STOP}),
+    Role.OPERATOR: frozenset({Kind.REFERENCE, Kind.PARAMETER_UPDATE, Kind.EVENT, Kind.E_STOP, Kind.ARM}),
     Role.OBSERVER: frozenset(),
 }
 

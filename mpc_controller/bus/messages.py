@@ -36,7 +36,7 @@ class Observation:
     observation before. plan_epoch: the controller that is in charge, or was last (0: none ever). plan_sequence: the plan that
     made the command (0 when none did), plan_age_ns: its age since the observation that it answers. plan_period_ns: how often
     the plant expects plans (0: it does not say). latency_ns: for the last accepted plan, from the observation that it answers
-    to its arrival, measured on the plant's clock (−1 when none yet).
+    to its arrival, measured on the plant's clock (−1 when none yet). awaits_operator: nobody may lead before an Arm came.
     """
 
     robot: str
@@ -52,6 +52,16 @@ class Observation:
     latency_ns: int
     lock_step: bool = False
     plan_period_ns: int = 0
+    awaits_operator: bool = False
+
+
+@final
+class Claim(enum.IntEnum):
+    """What a plan says about a plant that its controller does not lead."""
+
+    NONE = 0
+    IF_FREE = 1  # to lead it, where no other controller's plans are followed
+    TAKE_OVER = 2  # to lead it from now on
 
 
 @final
@@ -61,7 +71,7 @@ class Plan:
 
     times (N+1,) ns; states (N+1, nx); controls (N, nu); gains (N, nu, ndx). A failed solve is sent too, with its status and
     no trajectory (empty arrays): the plant decides. valid_until_ns: after it the plan must not be used. reference (nr,): the
-    wanted row at times[0]. tracking: named errors of the estimate against it. parameters are known by `parameter_sequence`.
+    wanted row at times[0]. tracking: named errors of the estimate against it. claim: whether it asks for the plant.
     """
 
     robot: str
@@ -89,6 +99,7 @@ class Plan:
     deadline_missed: bool
     task: str
     solver: str
+    claim: Claim = Claim.NONE
 
 
 @final
@@ -134,6 +145,15 @@ class EStop:
 
 
 @final
+@dataclass(frozen=True)
+class Arm:
+    """From an operator: controllers may lead the robot. It answers an observation that awaits this, and no older one."""
+
+    robot: str
+    answers_sequence: int
+
+
+@final
 class EventKind(enum.IntEnum):
     """What an Event tells."""
 
@@ -159,4 +179,4 @@ class Event:
     details: dict[str, str] = field(default_factory=dict)
 
 
-Message = Observation | Plan | Truth | Reference | ParameterUpdate | EStop | Event
+Message = Observation | Plan | Truth | Reference | ParameterUpdate | EStop | Event | Arm

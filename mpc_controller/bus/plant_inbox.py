@@ -12,12 +12,12 @@ from mpc_controller.bus.messages import Message
 
 # Plans of one call that are decoded. The plant follows the newest; two controllers may send in turn for a while.
 NEWEST_PLANS: Final = 4
-_ACTED_ON: Final = (Kind.PLAN, Kind.E_STOP)
+_ACTED_ON: Final = (Kind.PLAN, Kind.E_STOP, Kind.ARM)
 
 
 @final
 class PlantInbox:
-    """Decodes stops and the newest plans, which the plant acts on. Of all else it checks the header."""
+    """Decodes what the plant acts on: the newest plans, and stops and arming by operators. Of all else it checks the header."""
 
     def __init__(self) -> None:
         self.counts = Counts()

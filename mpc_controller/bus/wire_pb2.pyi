@@ -17,6 +17,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_PARAMETER_UPDATE: _ClassVar[Kind]
     KIND_E_STOP: _ClassVar[Kind]
     KIND_EVENT: _ClassVar[Kind]
+    KIND_ARM: _ClassVar[Kind]
 
 class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -33,6 +34,12 @@ class SolveStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SOLVE_STATUS_INFEASIBLE: _ClassVar[SolveStatus]
     SOLVE_STATUS_DIVERGED: _ClassVar[SolveStatus]
     SOLVE_STATUS_NUMERICAL_FAILURE: _ClassVar[SolveStatus]
+
+class Claim(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CLAIM_NONE: _ClassVar[Claim]
+    CLAIM_IF_FREE: _ClassVar[Claim]
+    CLAIM_TAKE_OVER: _ClassVar[Claim]
 
 class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -51,6 +58,7 @@ KIND_REFERENCE: Kind
 KIND_PARAMETER_UPDATE: Kind
 KIND_E_STOP: Kind
 KIND_EVENT: Kind
+KIND_ARM: Kind
 MODE_NOMINAL: Mode
 MODE_STALE_PLAN: Mode
 MODE_HOLD: Mode
@@ -61,6 +69,9 @@ SOLVE_STATUS_DEADLINE: SolveStatus
 SOLVE_STATUS_INFEASIBLE: SolveStatus
 SOLVE_STATUS_DIVERGED: SolveStatus
 SOLVE_STATUS_NUMERICAL_FAILURE: SolveStatus
+CLAIM_NONE: Claim
+CLAIM_IF_FREE: Claim
+CLAIM_TAKE_OVER: Claim
 EVENT_KIND_MODE_CHANGE: EventKind
 EVENT_KIND_REJECTED: EventKind
 EVENT_KIND_SAFETY: EventKind
@@ -70,7 +81,7 @@ EVENT_KIND_PARAMETERS: EventKind
 EVENT_KIND_INFO: EventKind
 
 class Observation(_message.Message):
-    __slots__ = ("robot", "model_hash", "sequence", "time_ns", "measured", "control", "mode", "plan_epoch", "plan_sequence", "plan_age_ns", "latency_ns", "lock_step", "plan_period_ns")
+    __slots__ = ("robot", "model_hash", "sequence", "time_ns", "measured", "control", "mode", "plan_epoch", "plan_sequence", "plan_age_ns", "latency_ns", "lock_step", "plan_period_ns", "awaits_operator")
     ROBOT_FIELD_NUMBER: _ClassVar[int]
     MODEL_HASH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +95,7 @@ class Observation(_message.Message):
     LATENCY_NS_FIELD_NUMBER: _ClassVar[int]
     LOCK_STEP_FIELD_NUMBER: _ClassVar[int]
     PLAN_PERIOD_NS_FIELD_NUMBER: _ClassVar[int]
+    AWAITS_OPERATOR_FIELD_NUMBER: _ClassVar[int]
     robot: str
     model_hash: str
     sequence: int
@@ -97,10 +109,11 @@ class Observation(_message.Message):
     latency_ns: int
     lock_step: bool
     plan_period_ns: int
-    def __init__(self, robot: _Optional[str] = ..., model_hash: _Optional[str] = ..., sequence: _Optional[int] = ..., time_ns: _Optional[int] = ..., measured: _Optional[_Iterable[float]] = ..., control: _Optional[_Iterable[float]] = ..., mode: _Optional[_Union[Mode, str]] = ..., plan_epoch: _Optional[int] = ..., plan_sequence: _Optional[int] = ..., plan_age_ns: _Optional[int] = ..., latency_ns: _Optional[int] = ..., lock_step: _Optional[bool] = ..., plan_period_ns: _Optional[int] = ...) -> None: ...
+    awaits_operator: bool
+    def __init__(self, robot: _Optional[str] = ..., model_hash: _Optional[str] = ..., sequence: _Optional[int] = ..., time_ns: _Optional[int] = ..., measured: _Optional[_Iterable[float]] = ..., control: _Optional[_Iterable[float]] = ..., mode: _Optional[_Union[Mode, str]] = ..., plan_epoch: _Optional[int] = ..., plan_sequence: _Optional[int] = ..., plan_age_ns: _Optional[int] = ..., latency_ns: _Optional[int] = ..., lock_step: _Optional[bool] = ..., plan_period_ns: _Optional[int] = ..., awaits_operator: _Optional[bool] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("robot", "model_hash", "epoch", "sequence", "answers_sequence", "start_ns", "valid_until_ns", "status", "intervals", "nx", "nu", "ndx", "times_ns", "states", "controls", "gains", "reference", "estimate", "disturbance", "tracking", "cost", "iterations", "qp_iterations", "worst_constraint", "solve_time_ns", "loop_time_ns", "deadline_missed", "task", "solver")
+    __slots__ = ("robot", "model_hash", "epoch", "sequence", "answers_sequence", "start_ns", "valid_until_ns", "status", "intervals", "nx", "nu", "ndx", "times_ns", "states", "controls", "gains", "reference", "estimate", "disturbance", "tracking", "cost", "iterations", "qp_iterations", "worst_constraint", "solve_time_ns", "loop_time_ns", "deadline_missed", "task", "solver", "claim")
     class TrackingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +150,7 @@ class Plan(_message.Message):
     DEADLINE_MISSED_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     SOLVER_FIELD_NUMBER: _ClassVar[int]
+    CLAIM_FIELD_NUMBER: _ClassVar[int]
     robot: str
     model_hash: str
     epoch: int
@@ -166,7 +180,8 @@ class Plan(_message.Message):
     deadline_missed: bool
     task: str
     solver: str
-    def __init__(self, robot: _Optional[str] = ..., model_hash: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., answers_sequence: _Optional[int] = ..., start_ns: _Optional[int] = ..., valid_until_ns: _Optional[int] = ..., status: _Optional[_Union[SolveStatus, str]] = ..., intervals: _Optional[int] = ..., nx: _Optional[int] = ..., nu: _Optional[int] = ..., ndx: _Optional[int] = ..., times_ns: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[float]] = ..., controls: _Optional[_Iterable[float]] = ..., gains: _Optional[_Iterable[float]] = ..., reference: _Optional[_Iterable[float]] = ..., estimate: _Optional[_Iterable[float]] = ..., disturbance: _Optional[_Iterable[float]] = ..., tracking: _Optional[_Mapping[str, float]] = ..., cost: _Optional[float] = ..., iterations: _Optional[int] = ..., qp_iterations: _Optional[int] = ..., worst_constraint: _Optional[str] = ..., solve_time_ns: _Optional[int] = ..., loop_time_ns: _Optional[int] = ..., deadline_missed: _Optional[bool] = ..., task: _Optional[str] = ..., solver: _Optional[str] = ...) -> None: ...
+    claim: Claim
+    def __init__(self, robot: _Optional[str] = ..., model_hash: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., answers_sequence: _Optional[int] = ..., start_ns: _Optional[int] = ..., valid_until_ns: _Optional[int] = ..., status: _Optional[_Union[SolveStatus, str]] = ..., intervals: _Optional[int] = ..., nx: _Optional[int] = ..., nu: _Optional[int] = ..., ndx: _Optional[int] = ..., times_ns: _Optional[_Iterable[int]] = ..., states: _Optional[_Iterable[float]] = ..., controls: _Optional[_Iterable[float]] = ..., gains: _Optional[_Iterable[float]] = ..., reference: _Optional[_Iterable[float]] = ..., estimate: _Optional[_Iterable[float]] = ..., disturbance: _Optional[_Iterable[float]] = ..., tracking: _Optional[_Mapping[str, float]] = ..., cost: _Optional[float] = ..., iterations: _Optional[int] = ..., qp_iterations: _Optional[int] = ..., worst_constraint: _Optional[str] = ..., solve_time_ns: _Optional[int] = ..., loop_time_ns: _Optional[int] = ..., deadline_missed: _Optional[bool] = ..., task: _Optional[str] = ..., solver: _Optional[str] = ..., claim: _Optional[_Union[Claim, str]] = ...) -> None: ...
 
 class Truth(_message.Message):
     __slots__ = ("sequence", "time_ns", "state")
@@ -212,6 +227,14 @@ class EStop(_message.Message):
     sequence: int
     clear: bool
     def __init__(self, sequence: _Optional[int] = ..., clear: _Optional[bool] = ...) -> None: ...
+
+class Arm(_message.Message):
+    __slots__ = ("robot", "answers_sequence")
+    ROBOT_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    robot: str
+    answers_sequence: int
+    def __init__(self, robot: _Optional[str] = ..., answers_sequence: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("kind", "time_ns", "source", "text", "count", "details")

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import final
 
 from mpc_controller.arrays import Array
-from mpc_controller.bus.messages import EStop, Mode, Plan
+from mpc_controller.bus.messages import Arm, EStop, Mode, Plan
+from mpc_controller.control.joint_watch import JointWatch
+from mpc_controller.control.lease import Lease
 from mpc_controller.control.plan_acceptance import PlanAcceptance
 from mpc_controller.control.reject import Reject
-from mpc_controller.control.safety_gate import PlanFacts, message_fault, motion_faults, plan_fault
+from mpc_controller.control.safety_gate import PlanFacts, message_fault, plan_fault
 from mpc_controller.robot import Robot
 from mpc_controller.solvers.trajectory import Trajectory
 
@@ -18,7 +20,7 @@ _SHORTEST_HOLD_NS = 20_000_000
 # A fallback law that acts on a measurement of the past drives the robot: a car that brakes on its last known speed ends up
 # reversing. In 0.1 s its brake takes 0.2 m/s off 2 m/s; by then an old measurement is still a fair one.
 _BLIND_AFTER_NS = 100_000_000
-# Of plans and stops together. To judge one plan takes 0.05 ms; who sends more has lost its reason.
+# Of plans and operators' words together. To judge one plan takes 0.05 ms; who sends more has lost its reason.
 _MOST_MESSAGES = 64
 
 
@@ -58,21 +60,21 @@ class Ladder:
         STALE_PLAN   it is not, but the plan is still followed
         HOLD         the safety gate does not let the plan be followed: it is max(3 T, 20 ms) old, or its validity ended, or it
                      is of another controller than the one that leads, or too many messages came at once; or it says that the
-                     robot must brake; or there is no plan
+                     robot must brake; or there is no plan; or an operator has to arm the robot first
         E_STOP       an operator said so, or the sensors gave nothing sound for 0.1 s; until an EStop with clear = True,
                      and then a plan of a new epoch is needed
 
     An accepted plan is followed from its start time on; until then the one before it is.
     """
 
-    def __init__(self, robot: Robot, plan_period_ns: int) -> None:
+    def __init__(self, robot: Robot, plan_period_ns: int, operator_arms: bool = False) -> None:
+        self._robot = robot
         self._manifold = robot.dynamics.manifold
         self._stale_after_ns = 3 * plan_period_ns // 2
         self._hold_after_ns = max(3 * plan_period_ns, _SHORTEST_HOLD_NS)
-        self._joint_limits = robot.joint_limits
-        self._positions = _places(robot, [joint.position for joint in robot.joint_limits])
-        self._velocities = _places(robot, [joint.velocity for joint in robot.joint_limits])
-        self.acceptance = PlanAcceptance(robot, self._hold_after_ns)
+        self._joints = JointWatch(robot)
+        self.lease = Lease(operator_arms)
+        self.acceptance = PlanAcceptance(robot, self._hold_after_ns, self.lease)
         self.mode = Mode.HOLD
         self.plan: AcceptedPlan | None = None  # the one being followed
         self.latency_ns = -1  # of the last accepted plan
@@ -124,6 +126,11 @@ class Ladder:
             return
         self._latch("" if message.clear else "stopped by an operator")
 
+    def arm(self, message: Arm) -> bool:
+        """An operator lets controllers lead; whether that was waited for."""
+        self._messages += 1
+        return message.robot == self._robot.name and self.lease.arm(self.acceptance.answered_time(message.answers_sequence))
+
     def step(self, now_ns: int) -> ModeChange | None:
         """The mode of this tick; the change, if it is one."""
         if self._measured_ns is not None and now_ns - self._measured_ns >= _BLIND_AFTER_NS and not self._stopped_by:
@@ -133,32 +140,34 @@ class Ladder:
         before = self.mode
         self.motion_faults = self._motion_faults()
         self.mode, reason = self._decide(now_ns)
+        if self.mode.follows_plans:
+            self.lease.followed()
+        elif not self._waiting:
+            self.lease.held(self.acceptance.newest_ns)
         self._messages = 0
         return ModeChange(now_ns, before, self.mode, reason) if self.mode != before else None
 
     def _latch(self, stopped_by: str) -> None:
         """Stop, or go on for ''. Plans from before are forgotten, and whoever made them has to begin anew."""
         self._stopped_by = stopped_by
-        self.acceptance.end_epoch()
+        self.lease.stopped(self.acceptance.newest_ns)
         self.plan = None
         self._waiting.clear()
 
     def _motion_faults(self) -> tuple[str, ...]:
-        if not self._joint_limits or self._measured is None:
-            return ()
-        values = self._measured.tolist()
-        positions, velocities = [values[i] for i in self._positions], [values[i] for i in self._velocities]
-        return motion_faults(self._joint_limits, positions, velocities, bool(self.motion_faults))
+        return () if self._measured is None else self._joints.faults(self._measured, bool(self.motion_faults))
 
     def _decide(self, now_ns: int) -> tuple[Mode, str]:
         self._is_led = False
         if self._stopped_by:
             return Mode.E_STOP, self._stopped_by
+        if self.lease.awaits_operator:
+            return Mode.HOLD, "an operator has to arm the robot"
         plan = self.plan
         if plan is None:
             return Mode.HOLD, "no plan"
         ages = (now_ns - plan.observed_ns, plan.valid_until_ns - now_ns)
-        fault = plan_fault(PlanFacts(*ages, plan.epoch, self.acceptance.epoch), self._hold_after_ns)
+        fault = plan_fault(PlanFacts(*ages, plan.epoch, self.lease.epoch), self._hold_after_ns)
         self._is_led = not fault
         fault = fault or "; ".join(self.motion_faults) or message_fault(self._messages, _MOST_MESSAGES)
         if fault:
@@ -168,11 +177,3 @@ class Ladder:
         if age_ns >= self._stale_after_ns + newest.latency_ns:
             return Mode.STALE_PLAN, f"no plan for {age_ns / 1e6:.1f} ms"
         return Mode.NOMINAL, "fresh plan"
-
-
-def _places(robot: Robot, names: list[str]) -> list[int]:
-    """Where the states of joint limits are among the measured ones."""
-    missing = [name for name in names if name not in robot.measured]
-    if missing:
-        raise ValueError(f"joint limits of {robot.name} for {', '.join(missing)}; only measured states can have some")
-    return [robot.measured.index(name) for name in names]

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from typing import final
 
 from mpc_controller.bus.messages import Plan
+from mpc_controller.control.lease import Lease
 from mpc_controller.control.plan_soundness import fault_of
 from mpc_controller.control.reject import Reject
 from mpc_controller.robot import Robot
@@ -20,21 +21,17 @@ _REMEMBERED = 4096
 class PlanAcceptance:
     """Judges plans as they arrive and counts what it refuses, by reason.
 
-    The epoch of the last accepted plan leads. While its plans are followed (`is_led`), those of every other epoch are refused:
-    a second controller can't push the first one out. Once they are not, any epoch from the leading one on may lead: the same
-    controller that comes back, or one that was started since. Within an epoch sequences must rise.
+    Its controller must hold the lease, or be able to take it. Within an epoch sequences must rise.
 
     A plan must answer an observation of this plant that is younger than `oldest_ns`, start after it and at most `oldest_ns`
     from now, and still be valid.
     """
 
-    def __init__(self, robot: Robot, oldest_ns: int) -> None:
-        self._robot = robot
+    def __init__(self, robot: Robot, oldest_ns: int, lease: Lease) -> None:
+        self._robot, self.lease = robot, lease
         self._oldest_ns = oldest_ns
         self._sequence = -1
         self._observed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
-        self.epoch = 0  # the leading one; 0 when there was none
-        self._least_epoch = 1
         self.accepted = 0
         self.rejected: Counter[Reject] = Counter()
 
@@ -42,16 +39,25 @@ class PlanAcceptance:
         """An observation went out; sequences rise by one."""
         self._observed.append((sequence, time_ns))
 
-    def end_epoch(self) -> None:
-        """From now on only a controller that has begun a new epoch may lead."""
-        self._least_epoch = self.epoch + 1
+    @property
+    def newest_ns(self) -> int:
+        """Time of the newest observation; −1 before the first."""
+        return self._observed[-1][1] if self._observed else -1
+
+    def answered_time(self, sequence: int) -> int:
+        """Of the observation with that sequence; −1 where it is not known."""
+        if not self._observed:
+            return -1
+        position = sequence - self._observed[0][0]
+        return self._observed[position][1] if 0 <= position < len(self._observed) else -1
 
     def judge(self, plan: Plan, now_ns: int, is_led: bool) -> tuple[Reject | None, int]:
         """Why the plan is refused (None: accepted), and the time of the observation that it answers (−1: not known)."""
-        observed_ns = self._answered_time(plan.answers_sequence)
+        observed_ns = self.answered_time(plan.answers_sequence)
         reason = self._reason(plan, now_ns, observed_ns, is_led)
-        if reason is None or (reason is Reject.FAILED and plan.epoch == self.epoch):
-            self.epoch, self._sequence = plan.epoch, plan.sequence
+        if reason is None or (reason is Reject.FAILED and plan.epoch == self.lease.epoch):
+            self.lease.take(plan.epoch)
+            self._sequence = plan.sequence
         if reason is None:
             self.accepted += 1
         else:
@@ -63,11 +69,10 @@ class PlanAcceptance:
             return Reject.WRONG_ROBOT
         if plan.model_hash != self._robot.model_hash:
             return Reject.WRONG_MODEL
-        if is_led and plan.epoch != self.epoch:
-            return Reject.OTHER_IN_CHARGE
-        if plan.epoch < max(self.epoch, self._least_epoch):
-            return Reject.WRONG_EPOCH
-        if plan.epoch == self.epoch and plan.sequence <= self._sequence:
+        refusal = self.lease.refusal(plan, is_led)
+        if refusal is not None:
+            return refusal
+        if plan.epoch == self.lease.epoch and plan.sequence <= self._sequence:
             return Reject.DUPLICATE if plan.sequence == self._sequence else Reject.OUT_OF_ORDER
         if plan.status not in _USABLE:
             return Reject.FAILED
@@ -81,9 +86,3 @@ class PlanAcceptance:
         if plan.start_ns > now_ns + self._oldest_ns:
             return Reject.TOO_FAR_AHEAD
         return Reject.ENDED if plan.valid_until_ns <= now_ns else None
-
-    def _answered_time(self, sequence: int) -> int:
-        if not self._observed:
-            return -1
-        position = sequence - self._observed[0][0]
-        return self._observed[position][1] if 0 <= position < len(self._observed) else -1

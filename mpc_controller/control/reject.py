@@ -12,8 +12,10 @@ class Reject(enum.StrEnum):
 
     WRONG_ROBOT = "wrong robot"
     WRONG_MODEL = "wrong model"
+    AWAITS_OPERATOR = "awaits an operator"
     OTHER_IN_CHARGE = "other controller in charge"
     WRONG_EPOCH = "wrong epoch"
+    UNCLAIMED = "plant not claimed"
     DUPLICATE = "duplicate"
     OUT_OF_ORDER = "out of order"
     FAILED = "failed solve"

@@ -8,9 +8,11 @@ from typing import final
 
 import numpy as np
 
-from mpc_controller.bus.messages import EventKind, Message, Mode, Observation, ParameterUpdate, Plan, Reference
+from mpc_controller.bus.messages import Claim, EventKind, Message, Mode, Observation, ParameterUpdate, Plan, Reference
+from mpc_controller.control.arming import arming_fault
 from mpc_controller.control.delivery import DeliveryEstimate
 from mpc_controller.control.estimator import Estimate, Estimator
+from mpc_controller.control.joint_watch import JointWatch
 from mpc_controller.control.latency import LatencyEstimate
 from mpc_controller.control.pace import Pace
 from mpc_controller.control.receding_horizon import RecedingHorizon, ReferenceOverride
@@ -35,7 +37,7 @@ _SOLVE_BY = 0.8
 @dataclass(frozen=True)
 class ControlJob:
     """What to control and how: robot, task, the parts that do it, and the rate of plans [Hz]. `solver` is its name; `residual`
-    is what each epoch starts with, and learns on with `adaptation`."""
+    is what each epoch starts with, and learns on with `adaptation`. claim: how plants are claimed."""
 
     robot: Robot
     task: Task
@@ -45,6 +47,7 @@ class ControlJob:
     rate_hz: float
     residual: Residual | None = None
     adaptation: LinearAdaptation | None = None
+    claim: Claim = Claim.IF_FREE
 
     def __post_init__(self) -> None:
         own, wanted = self.robot.dynamics, self.task.problem.dynamics
@@ -92,6 +95,7 @@ class Controller:
         self._empty = empty_plan(job.robot, job.task, job.solver, epoch)
         self._sequence = 0
         self._succession = Succession()
+        self._joints = JointWatch(job.robot)
         self._arrived = -1  # sequence of the newest observation, sound or not
         self._parameter_sequence = 0
         self._residual = ResidualInUse(job.robot, job.residual)
@@ -152,7 +156,7 @@ class Controller:
             self.events.tell(EventKind.ESTIMATOR, observation.time_ns, note, note.partition(":")[0])
         loop_ns = time.monotonic_ns() - received_ns
         missed = has_deadline and (loop_ns > self._period_ns or plan.status == Status.DEADLINE)
-        self._last_plan = replace(plan, loop_time_ns=loop_ns, deadline_missed=missed)
+        self._last_plan = replace(plan, loop_time_ns=loop_ns, deadline_missed=missed, claim=self._claim(plan, observation))
         return self._last_plan
 
     def take_repeat(self) -> Plan | None:
@@ -160,6 +164,15 @@ class Controller:
         observation where plans get lost on their way."""
         asked, self._asked_again = self._asked_again, False
         return self._last_plan if asked else None
+
+    def _claim(self, plan: Plan, observation: Observation) -> Claim:
+        """The explicit step that arms a plant: once all was made sure of, until it says that this epoch leads."""
+        if observation.plan_epoch == self._epoch or not Status(plan.status).is_usable:
+            return Claim.NONE
+        fault = arming_fault(plan, observation, self._job.robot, self._joints)
+        if fault:
+            self.events.tell(EventKind.SAFETY, observation.time_ns, f"the plant is not armed: {fault}", "arming")
+        return Claim.NONE if fault else self._job.claim
 
     def _adapt(self, observation: Observation, estimate: Estimate) -> None:
         """Let the residual learn from what is estimated, while plans are followed; from then on it is planned with."""
@@ -188,6 +201,8 @@ class Controller:
         self._latency.observe(observation)
         if self._observation is not None and self._observation.mode is Mode.E_STOP and observation.mode is not Mode.E_STOP:
             self.is_over = True  # the plant wants a new epoch after a stop
+        if observation.awaits_operator and not (self._observation and self._observation.awaits_operator):
+            self.events.tell(EventKind.SAFETY, observation.time_ns, "an operator has to arm the robot", "arming")
         acting = self._horizon.acting(observation)
         self._acting = acting.control
         self._estimate = self._estimator.update(acting, self._parameters.model)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from mpc_controller.bus.link import Link
-from mpc_controller.bus.messages import Event, EventKind, Message, Mode, Observation, ParameterUpdate
+from mpc_controller.bus.messages import Claim, Event, EventKind, Message, Mode, Observation, ParameterUpdate
 from mpc_controller.control.estimators import ESTIMATES_DISTURBANCE, ESTIMATORS
 from mpc_controller.control.predictor import Predictor
 from mpc_controller.control.receding_horizon import RecedingHorizon
@@ -37,7 +37,8 @@ FIRST_RESIDUAL = 0  # sequence of the update in which a controller tells the res
 class ControllerOptions:
     """solver: its name, for the messages. rate_hz: plans per second (None: the robot's). estimator: its name in ESTIMATORS.
     plant_timeout_s: how long a plant may take to say its first word. realtime_priority: SCHED_FIFO (0: off).
-    residual: what is learned of the model, to start with. adapts_residual: whether it, a linear one, learns on in the loop."""
+    residual: what is learned of the model, to start with. adapts_residual: whether it, a linear one, learns on in the loop.
+    takes_over: from a controller that leads the plant."""
 
     solver: str = ""
     rate_hz: float | None = None
@@ -46,6 +47,7 @@ class ControllerOptions:
     realtime_priority: int = 0
     residual: Residual | None = None
     adapts_residual: bool = False
+    takes_over: bool = False
 
 
 def control_job(
@@ -71,7 +73,8 @@ def control_job(
             )
         adaptation = LinearAdaptation(options.residual, robot.dynamics, robot.residual_port, report=report)
     solver_name = options.solver or task.solver
-    return ControlJob(robot, task, solver_name, estimator, horizon, rate_hz, options.residual, adaptation)
+    claim = Claim.TAKE_OVER if options.takes_over else Claim.IF_FREE
+    return ControlJob(robot, task, solver_name, estimator, horizon, rate_hz, options.residual, adaptation, claim)
 
 
 def fused_task(robot: Robot, task: Task, residual: Residual | None) -> Task:

@@ -11,8 +11,8 @@ import numpy as np
 
 from mpc_controller.bus.messages import Plan
 
-# Times of the wall clock, and the name that the solver was given.
-_NOT_COMPARED = ("solve_time_ns", "loop_time_ns", "deadline_missed", "solver")
+# Times of the wall clock, the name that the solver was given, and whether the controller was told to take over.
+_NOT_COMPARED = ("solve_time_ns", "loop_time_ns", "deadline_missed", "solver", "claim")
 
 
 @final

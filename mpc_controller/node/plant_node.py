@@ -12,12 +12,13 @@ import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.bus.link import Link
-from mpc_controller.bus.messages import EStop, Event, EventKind, Message, Mode, Observation, Plan, Truth
+from mpc_controller.bus.messages import Arm, EStop, Event, EventKind, Message, Mode, Observation, Plan, Truth
 from mpc_controller.control.hold import Hold
 from mpc_controller.control.ladder import AcceptedPlan, Ladder, ModeChange
 from mpc_controller.control.measurement import MeasurementCheck, as_vector
 from mpc_controller.control.pace import Pace
 from mpc_controller.control.plan_soundness import detail_of
+from mpc_controller.control.reject import Reject
 from mpc_controller.control.safety_gate import CommandLimits, gate
 from mpc_controller.control.tracker import Tracker
 from mpc_controller.node.clock import Clock, RisingTime
@@ -40,13 +41,14 @@ _SLIDE_NS = 200_000_000
 class PlantOptions:
     """duration_s: end after it (None: when told to). control_rate_hz: of the controller (None: the robot's). lock_step: after
     an observation that the controller will answer, wait for the plan, for `answer_timeout_s` at most. realtime_priority:
-    SCHED_FIFO (0: off)."""
+    SCHED_FIFO (0: off). operator_arms: no plan is followed before an operator armed the robot, nor after a hold or a stop."""
 
     duration_s: float | None = None
     control_rate_hz: float | None = None
     lock_step: bool = False
     answer_timeout_s: float = 30.0
     realtime_priority: int = 0
+    operator_arms: bool = False
 
 
 def run_plant(
@@ -91,7 +93,7 @@ class _PlantNode:
         tick_ns = round(1e9 / robot.plant_rate_hz)
         self._period_ns, self._tick_s = period_ns, tick_ns * 1e-9
         self._identity = (robot.name, robot.model_hash)  # a hash takes milliseconds the first time
-        self._ladder = Ladder(robot, period_ns)
+        self._ladder = Ladder(robot, period_ns, options.operator_arms)
         self._tracker, self._hold = Tracker(robot), Hold(robot)
         self._pace = Pace(period_ns, tick_ns)
         self._check = MeasurementCheck(robot, noisy)
@@ -101,6 +103,7 @@ class _PlantNode:
         self._command = np.array(robot.neutral, dtype=float)
         self._followed: AcceptedPlan | None = None  # the plan behind the command
         self._sequence = 0
+        self._awaited = False  # an operator, at the tick before
         self._start_ns, self._now_ns, self._slide_until_ns = -1, 0, 0
         self._started_wall_ns = 0
         self._health_ns = -_HEALTH_NS
@@ -136,12 +139,13 @@ class _PlantNode:
             measured,
             self._command,
             self._ladder.mode,
-            self._ladder.acceptance.epoch,
+            self._ladder.lease.epoch,
             0 if plan is None else plan.sequence,
             plan_age_ns,
             self._ladder.latency_ns,
             self._options.lock_step,
             self._period_ns,
+            self._ladder.lease.awaits_operator,
         )
         self._ladder.acceptance.observed(self._sequence, now_ns)
         self._link.send(self._observation)
@@ -166,6 +170,9 @@ class _PlantNode:
             self._tell_braked(self._ladder.motion_faults, now_ns)
         if change is not None:
             self._enter(change)
+        if self._ladder.lease.awaits_operator and not self._awaited:
+            self.events.tell(EventKind.SAFETY, now_ns, "an operator has to arm the robot", "arming")
+        self._awaited = self._ladder.lease.awaits_operator
         asked = self._asked(now_ns)
         command, reasons = gate(asked, self._command, self._limits)
         if reasons:
@@ -212,13 +219,15 @@ class _PlantNode:
         for message in messages:
             if isinstance(message, Plan):
                 reason = self._ladder.offer(message, now_ns)
-                if reason is not None:
+                if reason is not None and reason is not Reject.AWAITS_OPERATOR:  # which was told when it began
                     detail = detail_of(reason, message, self._robot)
                     why = f"{reason.value} ({detail})" if detail else reason.value
                     text = f"plan {message.sequence} of epoch {message.epoch} refused: {why}"
                     self.events.tell(EventKind.REJECTED, now_ns, text, reason.value)
             elif isinstance(message, EStop):
                 self._ladder.e_stop(message)
+            elif isinstance(message, Arm) and self._ladder.arm(message):
+                self.events.tell(EventKind.INFO, now_ns, "armed by an operator")
 
     def _await_answer(self, now_ns: int) -> None:
         """Take messages in until the answer comes, asking again now and then: the first words to a new peer may be lost."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import final
 
-from mpc_controller.bus.messages import Observation
+from mpc_controller.bus.messages import Claim, Observation
 from mpc_controller.node.controller import ControlJob
 from mpc_controller.node.error import NodeError
 from mpc_controller.node.observed import refusal
@@ -29,14 +29,15 @@ class PlantWatch:
         self.epoch = epoch
         self._robot = job.robot
         self._plan_hz, self._plant_hz = job.rate_hz, job.robot.plant_rate_hz
+        self._takes_over = job.claim is Claim.TAKE_OVER
         self._last: Observation | None = None
         self._spacings_ns: list[float] = []
         self._led_since_ns: int | None = None
 
     @property
     def is_free(self) -> bool:
-        """Whether no other controller leads the plant."""
-        return self._led_since_ns is None
+        """Whether the plant may be claimed."""
+        return self._led_since_ns is None or self._takes_over
 
     @property
     def knows_rate(self) -> bool:
@@ -52,6 +53,8 @@ class PlantWatch:
         if observation.plan_epoch >= _LARGEST_EPOCH:
             raise NodeError(f"the plant of '{self._robot.name}' has seen the last epoch that there is; start it again")
         self.epoch = max(self.epoch, observation.plan_epoch + 1)
+        if self._takes_over:
+            self._led_since_ns = None
         self.follow(observation)
 
     def follow(self, observation: Observation) -> None:
@@ -71,7 +74,8 @@ class PlantWatch:
             self._led_since_ns = observation.time_ns
         if observation.time_ns - self._led_since_ns > _PATIENCE_NS:
             raise NodeError(
-                f"another controller (epoch {leader}) is in charge of the plant of '{self._robot.name}'; stop it first"
+                f"another controller (epoch {leader}) is in charge of the plant of '{self._robot.name}'; stop it first, "
+                "or take over"
             )
 
     def _check_plan_period(self, period_ns: int) -> None:

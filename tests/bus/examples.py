@@ -11,6 +11,8 @@ import numpy as np
 from hypothesis.extra import numpy as hnp
 
 from mpc_controller.bus.messages import (
+    Arm,
+    Claim,
     EStop,
     Event,
     EventKind,
@@ -37,6 +39,7 @@ OBSERVATION = Observation(
     latency_ns=-1,
     lock_step=True,
     plan_period_ns=10_000_000,
+    awaits_operator=True,
 )
 
 PLAN = Plan(
@@ -65,6 +68,7 @@ PLAN = Plan(
     deadline_missed=True,
     task="balance",
     solver="multiple-shooting",
+    claim=Claim.TAKE_OVER,
 )
 
 FAILED_PLAN = dataclasses.replace(
@@ -82,6 +86,7 @@ EXAMPLES: dict[str, Message] = {
     "parameter update": ParameterUpdate(3, {"mass": 0.027, "weight.position[0]": 10.0}),
     "e-stop": EStop(1),
     "e-stop, cleared": EStop(2, clear=True),
+    "arm": Arm("cartpole", 7),
     "event": Event(EventKind.MODE_CHANGE, 3_000_000_000, "plant", "NOMINAL to HOLD: no plan", 2, {"plan_age_ms": "21"}),
 }
 
@@ -139,7 +144,8 @@ def plans(draw: st.DrawFn) -> Plan:
     trajectory = (times, matrix(n + 1, nx), matrix(n, nu), matrix(n, nu, ndx))
     head = (text, text, uint64, uint64, uint64, int64, int64, st.integers(0, 5))
     tail = (vectors, vectors, vectors, numbers, floats, uint32, uint32, text, int64, int64, st.booleans(), text, text)
-    values: list[Any] = [*map(draw, head), *trajectory, *map(draw, tail)]
+    claims = st.sampled_from(Claim)
+    values: list[Any] = [*map(draw, head), *trajectory, *map(draw, tail), draw(claims)]
     return Plan(*values)
 
 
@@ -159,11 +165,13 @@ messages = st.one_of(
         int64,
         st.booleans(),
         int64,
+        st.booleans(),
     ),
     plans(),
     st.builds(Truth, uint64, int64, vectors),
     st.builds(Reference, uint64, int64, vectors),
     st.builds(ParameterUpdate, uint64, numbers),
     st.builds(EStop, uint64, st.booleans()),
+    st.builds(Arm, text, uint64),
     st.builds(Event, st.sampled_from(EventKind), int64, text, text, uint64, st.dictionaries(text, text, max_size=3)),
 )

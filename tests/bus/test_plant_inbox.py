@@ -10,11 +10,11 @@ from mpc_controller.bus.plant_inbox import NEWEST_PLANS, PlantInbox
 from tests.bus.examples import EXAMPLES, OBSERVATION, PLAN, TRUTH, names, plan
 
 
-def test_plans_and_stops_are_read_and_everything_that_peers_may_say_is_repeated() -> None:
+def test_plans_and_operators_words_are_read_and_everything_that_peers_may_say_is_repeated() -> None:
     frames = [encode(message) for message in EXAMPLES.values()]
     inbox = PlantInbox()
     messages, repeated = inbox.read(frames)
-    assert names(messages) == ["Plan", "Plan", "EStop", "EStop"]
+    assert names(messages) == ["Plan", "Plan", "EStop", "EStop", "Arm"]
     assert repeated == [frame for frame in frames if unwrap(frame)[0] not in (Kind.OBSERVATION, Kind.TRUTH)]
     assert (inbox.counts.received, inbox.counts.dropped, inbox.counts.reasons) == (len(frames), 0, {"kind": 2})
 
@@ -27,7 +27,7 @@ def test_what_others_act_on_is_repeated_unread(kind: Kind) -> None:
     assert inbox.counts.rejected == 0
 
 
-@pytest.mark.parametrize("kind", [Kind.PLAN, Kind.E_STOP], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [Kind.PLAN, Kind.E_STOP, Kind.ARM], ids=lambda kind: kind.name)
 def test_what_the_plant_acts_on_is_repeated_only_when_it_can_be_read(kind: Kind) -> None:
     inbox = PlantInbox()
     assert inbox.read([wrap(kind, b"\xff not a payload")]) == ([], [])

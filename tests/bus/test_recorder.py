@@ -42,6 +42,7 @@ def test_everything_said_until_the_stop_is_recorded(bus: Bus, tmp_path: Path) ->
         "/plan": 40,
         "/truth": 20,
         "/reference": 20,
+        "/arm": 20,
         "/parameter_update": 20,
         "/e_stop": 41,
         "/event": 20,

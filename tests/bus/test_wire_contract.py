@@ -15,7 +15,7 @@ from google.protobuf import descriptor_pb2
 from mpc_controller.bus import wire_pb2 as wire
 from mpc_controller.bus.codec import STREAMS, decode, encode
 from mpc_controller.bus.frame import MAGIC, PROTOCOL_VERSION, Kind
-from mpc_controller.bus.messages import EventKind, Mode
+from mpc_controller.bus.messages import Claim, EventKind, Mode
 from mpc_controller.solvers.solution import Status
 from tests.bus.examples import EXAMPLES, assert_same
 
@@ -30,6 +30,7 @@ DOCUMENT = ROOT / "docs" / "wire.md"
         (Mode, "Mode", "MODE_"),
         (Status, "SolveStatus", "SOLVE_STATUS_"),
         (EventKind, "EventKind", "EVENT_KIND_"),
+        (Claim, "Claim", "CLAIM_"),
     ],
 )
 def test_enumerations_have_the_same_names_and_numbers(python: type[enum.IntEnum], name: str, prefix: str) -> None:

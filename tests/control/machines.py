@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc_controller.arrays import Array
-from mpc_controller.bus.messages import Mode, Observation, Plan
+from mpc_controller.bus.messages import Claim, Mode, Observation, Plan
 from mpc_controller.model.dynamics import DisturbedDynamics, Dynamics
 from mpc_controller.model.integrators import RungeKutta4
 from mpc_controller.model.manifold import Euclidean, Manifold
@@ -237,5 +237,6 @@ def plan(robot: Robot, /, **changes: Any) -> Plan:
         "deadline_missed": False,
         "task": "rest",
         "solver": "sled",
+        "claim": Claim.IF_FREE,
     }
     return Plan(**(fields | changes))

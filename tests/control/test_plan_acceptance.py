@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpc_controller.bus.messages import Plan
+from mpc_controller.bus.messages import Claim, Plan
+from mpc_controller.control.lease import Lease
 from mpc_controller.control.plan_acceptance import PlanAcceptance
 from mpc_controller.control.reject import Reject
 from mpc_controller.robot import Robot
@@ -23,7 +24,7 @@ GRID = np.arange(N + 1) * 50 * MS
 
 def acceptance(robot: Robot = ROBOT) -> PlanAcceptance:
     """It has observed every 2 ms from time 0 with the sequences 1 to 100, and followed plan 7 of epoch 5."""
-    result = PlanAcceptance(robot, OLDEST)
+    result = PlanAcceptance(robot, OLDEST, Lease())
     for k in range(100):
         result.observed(k + 1, 2 * MS * k)
     assert result.judge(good(robot, sequence=7), NOW, is_led=False) == (None, ANSWERED)
@@ -59,6 +60,7 @@ def test_a_good_plan_is_taken(changes: dict[str, Any]):
         ({"robot": "other"}, Reject.WRONG_ROBOT),
         ({"model_hash": "0" * 12}, Reject.WRONG_MODEL),
         ({"epoch": 4}, Reject.WRONG_EPOCH),
+        ({"epoch": 6, "claim": Claim.NONE}, Reject.UNCLAIMED),
         ({"sequence": 7}, Reject.DUPLICATE),
         ({"sequence": 6}, Reject.OUT_OF_ORDER),
         ({"status": int(Status.INFEASIBLE)}, Reject.FAILED),
@@ -107,27 +109,27 @@ def test_every_reason_has_a_name_of_its_own():
 
 
 def test_an_epoch_of_zero_is_nobodys():
-    machine = PlanAcceptance(ROBOT, OLDEST)
+    machine = PlanAcceptance(ROBOT, OLDEST, Lease())
     machine.observed(49, ANSWERED)
     assert machine.judge(good(epoch=0), NOW, is_led=False)[0] is Reject.WRONG_EPOCH
 
 
 def test_before_any_observation_every_answer_is_stale():
-    assert PlanAcceptance(ROBOT, OLDEST).judge(good(), NOW, is_led=False)[0] is Reject.STALE
+    assert PlanAcceptance(ROBOT, OLDEST, Lease()).judge(good(), NOW, is_led=False)[0] is Reject.STALE
 
 
 def test_a_refused_plan_of_a_newer_epoch_takes_no_lead():
     machine = acceptance()
     failed = good(epoch=6, sequence=1, status=int(Status.DIVERGED))
     assert machine.judge(failed, NOW, is_led=False)[0] is Reject.FAILED
-    assert machine.epoch == 5
+    assert machine.lease.epoch == 5
     assert machine.judge(good(), NOW, is_led=True)[0] is None
 
 
 def test_a_new_epoch_leads_with_sequences_of_its_own():
     machine = acceptance()
     assert machine.judge(good(epoch=6, sequence=1), NOW, is_led=False)[0] is None
-    assert machine.epoch == 6
+    assert machine.lease.epoch == 6
     assert machine.judge(good(epoch=5, sequence=9), NOW, is_led=False)[0] is Reject.WRONG_EPOCH
 
 
@@ -135,3 +137,19 @@ def test_a_plan_that_comes_after_a_newer_failed_solve_is_out_of_order():
     machine = acceptance()
     machine.judge(good(sequence=9, status=int(Status.DIVERGED)), NOW, is_led=True)
     assert machine.judge(good(sequence=8), NOW, is_led=True)[0] is Reject.OUT_OF_ORDER
+
+
+def test_only_a_plan_that_says_so_takes_over_from_one_that_leads():
+    machine = acceptance()
+    assert machine.judge(good(epoch=6, sequence=1), NOW, is_led=True)[0] is Reject.OTHER_IN_CHARGE
+    assert machine.judge(good(epoch=4, sequence=1, claim=Claim.TAKE_OVER), NOW, is_led=True)[0] is Reject.WRONG_EPOCH
+    bad = good(epoch=6, sequence=1, claim=Claim.TAKE_OVER, controls=np.full((N, 1), np.nan))
+    assert machine.judge(bad, NOW, is_led=True)[0] is Reject.NON_FINITE
+    assert machine.lease.epoch == 5
+    assert machine.judge(good(epoch=6, sequence=1, claim=Claim.TAKE_OVER), NOW, is_led=True)[0] is None
+    assert machine.judge(good(sequence=9), NOW, is_led=True)[0] is Reject.OTHER_IN_CHARGE
+    assert machine.lease.epoch == 6
+
+
+def test_the_one_that_leads_claims_nothing():
+    assert acceptance().judge(good(claim=Claim.NONE), NOW, is_led=False)[0] is None

@@ -83,6 +83,6 @@ def test_a_robot_that_is_not_stopped_needs_no_release(plant: _Plant, capsys: pyt
 
 
 def test_without_a_plant_it_says_where_none_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launch.commands.estop._TIMEOUT_S", 0.2)
+    monkeypatch.setattr("launch.heard_plant.TIMEOUT_S", 0.2)
     with pytest.raises(CommandError, match="no plant of 'cartpole' answers at"):
         emergency_stop("cartpole", f"ipc://{tmp_path}/bus", clear=False)

@@ -75,6 +75,7 @@ std::string encode(const Observation& m) {
     w.set_plan_age_ns(m.plan_age_ns);
     w.set_latency_ns(m.latency_ns);
     w.set_plan_period_ns(m.plan_period_ns);
+    w.set_awaits_operator(m.awaits_operator);
     return wrap(Kind::observation, w.SerializeAsString());
 }
 
@@ -101,6 +102,7 @@ Refusal decode(std::string_view frame, Plan& plan) {
     wire::Plan w;
     Refusal refusal = parse(frame, w);
     if (refusal == Refusal::none) refusal = check_sizes(w);
+    if (refusal == Refusal::none && !wire::Claim_IsValid(w.claim())) refusal = Refusal::value;
     if (refusal != Refusal::none) return refusal;
     plan.robot = w.robot();
     plan.model_hash = w.model_hash();
@@ -118,6 +120,7 @@ Refusal decode(std::string_view frame, Plan& plan) {
     plan.states = vector_of(w.states());
     plan.controls = vector_of(w.controls());
     plan.gains = vector_of(w.gains());
+    plan.claim = static_cast<Claim>(w.claim());
     return Refusal::none;
 }
 
@@ -126,6 +129,14 @@ Refusal decode(std::string_view frame, EStop& stop) {
     const Refusal refusal = parse(frame, w);
     if (refusal != Refusal::none) return refusal;
     stop = {w.sequence(), w.clear()};
+    return Refusal::none;
+}
+
+Refusal decode(std::string_view frame, Arm& arm) {
+    wire::Arm w;
+    const Refusal refusal = parse(frame, w);
+    if (refusal != Refusal::none) return refusal;
+    arm = {w.robot(), w.answers_sequence()};
     return Refusal::none;
 }
 

@@ -62,7 +62,7 @@ Refusal read_header(std::string_view frame, Kind& kind) {
     if (frame.size() < header_size) return Refusal::truncated;
     if (little_endian(frame.substr(4, 4)) != protocol_version) return Refusal::version;
     const auto number = static_cast<unsigned char>(frame[3]);
-    if (number < 1 || number > 7) return Refusal::kind;
+    if (number < 1 || number > 8) return Refusal::kind;
     if (little_endian(frame.substr(8, 4)) != frame.size() - header_size) return Refusal::truncated;
     if (frame.size() > largest(static_cast<Kind>(number))) return Refusal::size;
     kind = static_cast<Kind>(number);

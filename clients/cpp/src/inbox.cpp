@@ -45,6 +45,10 @@ Inbox::Read Inbox::read(const std::vector<std::string>& frames) {
             EStop stop;
             refusal = decode(frames[i], stop);
             if (refusal == Refusal::none) result.messages.emplace_back(stop);
+        } else if (kind == Kind::arm) {
+            Arm arm;
+            refusal = decode(frames[i], arm);
+            if (refusal == Refusal::none) result.messages.emplace_back(std::move(arm));
         }
         if (refusal == Refusal::none) {
             result.repeated.push_back(i);

@@ -13,7 +13,7 @@ constexpr std::int64_t shortest_hold_ns = 20'000'000;
 // A fallback law that acts on a measurement of the past drives the robot: a car that brakes on its last known speed ends up
 // reversing. In 0.1 s its brake takes 0.2 m/s off 2 m/s; by then an old measurement is still a fair one.
 constexpr std::int64_t blind_after_ns = 100'000'000;
-// Of plans and stops together; who sends more has lost its reason.
+// Of plans and operators' words together; who sends more has lost its reason.
 constexpr std::size_t most_messages = 64;
 
 std::string milliseconds(const char* format, std::int64_t ns) {
@@ -24,11 +24,11 @@ std::string milliseconds(const char* format, std::int64_t ns) {
 
 }  // namespace
 
-Ladder::Ladder(const Robot& robot)
+Ladder::Ladder(const Robot& robot, bool operator_arms)
     : robot_(robot),
       stale_after_ns_(3 * robot.plan_period_ns() / 2),
       hold_after_ns_(std::max(3 * robot.plan_period_ns(), shortest_hold_ns)),
-      acceptance_(robot, hold_after_ns_) {}
+      acceptance_(robot, hold_after_ns_, operator_arms) {}
 
 Reject Ladder::offer(Plan plan, std::int64_t now_ns) {
     ++messages_;
@@ -52,6 +52,12 @@ void Ladder::e_stop(const EStop& message) {
     latch(message.clear ? "" : "stopped by an operator");
 }
 
+bool Ladder::arm(const Arm& message) {
+    ++messages_;
+    if (message.robot != robot_.name) return false;
+    return acceptance_.lease.arm(acceptance_.answered_time(message.answers_sequence));
+}
+
 std::optional<ModeChange> Ladder::step(std::int64_t now_ns) {
     if (measured_ns_ && now_ns - *measured_ns_ >= blind_after_ns && stopped_by_.empty()) {
         latch(milliseconds("no sound measurement for %.0f ms", now_ns - *measured_ns_));
@@ -64,6 +70,11 @@ std::optional<ModeChange> Ladder::step(std::int64_t now_ns) {
     std::string reason;
     if (!measured_.empty()) motion_faults_ = mpc_plant::motion_faults(robot_, measured_, !motion_faults_.empty());
     mode_ = decide(now_ns, reason);
+    if (follows_plans(mode_)) {
+        acceptance_.lease.followed();
+    } else if (waiting_.empty()) {
+        acceptance_.lease.held(acceptance_.newest_ns());
+    }
     messages_ = 0;
     if (mode_ == before) return std::nullopt;
     return ModeChange{now_ns, before, mode_, reason};
@@ -72,7 +83,7 @@ std::optional<ModeChange> Ladder::step(std::int64_t now_ns) {
 /// Stop, or go on for "". Plans from before are forgotten, and whoever made them has to begin anew.
 void Ladder::latch(const std::string& stopped_by) {
     stopped_by_ = stopped_by;
-    acceptance_.end_epoch();
+    acceptance_.lease.stopped(acceptance_.newest_ns());
     plan_.reset();
     waiting_.clear();
 }
@@ -80,9 +91,10 @@ void Ladder::latch(const std::string& stopped_by) {
 Mode Ladder::decide(std::int64_t now_ns, std::string& reason) {
     is_led_ = false;
     if (!stopped_by_.empty()) return reason = stopped_by_, Mode::e_stop;
+    if (acceptance_.lease.awaits_operator()) return reason = "an operator has to arm the robot", Mode::hold;
     if (!plan_) return reason = "no plan", Mode::hold;
     const PlanFacts facts{now_ns - plan_->observed_ns, plan_->plan.valid_until_ns - now_ns, plan_->plan.epoch,
-                          acceptance_.epoch()};
+                          acceptance_.lease.epoch()};
     reason = plan_fault(facts, hold_after_ns_);
     is_led_ = reason.empty();
     if (is_led_) reason = joined(motion_faults_, "; ");

@@ -46,8 +46,10 @@ const char* name_of(Reject reason) {
         case Reject::none: return "";
         case Reject::wrong_robot: return "wrong robot";
         case Reject::wrong_model: return "wrong model";
+        case Reject::awaits_operator: return "awaits an operator";
         case Reject::other_in_charge: return "other controller in charge";
         case Reject::wrong_epoch: return "wrong epoch";
+        case Reject::unclaimed: return "plant not claimed";
         case Reject::duplicate: return "duplicate";
         case Reject::out_of_order: return "out of order";
         case Reject::failed: return "failed solve";
@@ -77,8 +79,8 @@ void PlanAcceptance::observed(std::uint64_t sequence, std::int64_t time_ns) {
 PlanAcceptance::Verdict PlanAcceptance::judge(const Plan& plan, std::int64_t now_ns, bool is_led) {
     const std::int64_t observed_ns = answered_time(plan.answers_sequence);
     const Reject found = reason(plan, now_ns, observed_ns, is_led);
-    if (found == Reject::none || (found == Reject::failed && plan.epoch == epoch_)) {
-        epoch_ = plan.epoch;
+    if (found == Reject::none || (found == Reject::failed && plan.epoch == lease.epoch())) {
+        lease.take(plan.epoch);
         sequence_ = plan.sequence;
     }
     if (found == Reject::none) {
@@ -92,9 +94,9 @@ PlanAcceptance::Verdict PlanAcceptance::judge(const Plan& plan, std::int64_t now
 Reject PlanAcceptance::reason(const Plan& plan, std::int64_t now_ns, std::int64_t observed_ns, bool is_led) const {
     if (plan.robot != robot_.name) return Reject::wrong_robot;
     if (plan.model_hash != robot_.model_hash) return Reject::wrong_model;
-    if (is_led && plan.epoch != epoch_) return Reject::other_in_charge;
-    if (plan.epoch < std::max(epoch_, least_epoch_)) return Reject::wrong_epoch;
-    if (plan.epoch == epoch_ && plan.sequence <= sequence_) {
+    const Reject refusal = lease.refusal(plan, is_led);
+    if (refusal != Reject::none) return refusal;
+    if (plan.epoch == lease.epoch() && plan.sequence <= sequence_) {
         return plan.sequence == sequence_ ? Reject::duplicate : Reject::out_of_order;
     }
     if (plan.status < 0 || plan.status > last_usable_status) return Reject::failed;

@@ -47,11 +47,11 @@ std::string text_of(const Vector& values) {
 /// One tick after the other: publish, take plans in, decide the mode, make a command and gate it.
 class Node {
 public:
-    Node(Plant& plant, const Robot& robot, Link& link, const Clock& clock)
+    Node(Plant& plant, const Robot& robot, Link& link, const Clock& clock, bool operator_arms)
         : robot_(robot),
           link_(link),
           clock_(clock),
-          ladder_(robot),
+          ladder_(robot, operator_arms),
           hold_(robot, [&plant](const Vector& state, const Vector& planned) { return plant.hold(state, planned); }),
           check_(robot, plant.noisy()),
           limits_(robot),
@@ -84,18 +84,19 @@ public:
                                 reading.measured,
                                 command_,
                                 ladder_.mode(),
-                                ladder_.acceptance().epoch(),
+                                ladder_.lease().epoch(),
                                 plan ? plan->sequence : 0,
                                 plan ? now_ns - followed_->observed_ns : 0,
                                 ladder_.latency_ns(),
-                                robot_.plan_period_ns()};
+                                robot_.plan_period_ns(),
+                                ladder_.lease().awaits_operator()};
         ladder_.observed(sequence_, now_ns);
         send(encode(observation));
         if (!reading.truth.empty()) send(encode(Truth{sequence_, now_ns, reading.truth}));
         take_measurement(reading.measured);
     }
 
-    /// Plans and stops that have come.
+    /// Plans and operators' words that have come.
     void take_in() {
         const std::vector<std::string> frames = link_.receive();
         auto [messages, repeated] = inbox_.read(frames);
@@ -103,8 +104,10 @@ public:
         for (auto& message : messages) {
             if (auto* plan = std::get_if<Plan>(&message)) {
                 offer(std::move(*plan));
-            } else {
-                ladder_.e_stop(std::get<EStop>(message));
+            } else if (const auto* stop = std::get_if<EStop>(&message)) {
+                ladder_.e_stop(*stop);
+            } else if (ladder_.arm(std::get<Arm>(message))) {
+                events_.tell(EventKind::info, now_ns_, "armed by an operator");
             }
         }
     }
@@ -115,6 +118,9 @@ public:
         const auto change = ladder_.step(now_ns_);
         if (!ladder_.motion_faults().empty() && !was_braked) tell_braked(ladder_.motion_faults());
         if (change) enter(*change);
+        const bool awaits = ladder_.lease().awaits_operator();
+        if (awaits && !awaited_) events_.tell(EventKind::safety, now_ns_, "an operator has to arm the robot", "arming");
+        awaited_ = awaits;
         const Vector wanted = asked();
         Gated gated = gate(wanted, command_, limits_);
         if (!gated.reasons.empty()) count_gated(gated, wanted);
@@ -166,7 +172,7 @@ private:
         const std::string which = "plan " + std::to_string(plan.sequence) + " of epoch " + std::to_string(plan.epoch);
         const std::string detail = detail_of(plan, robot_);
         const Reject reason = ladder_.offer(std::move(plan), now_ns_);
-        if (reason == Reject::none) return;
+        if (reason == Reject::none || reason == Reject::awaits_operator) return;  // that was told when it began
         const bool needs_detail = reason == Reject::wrong_size || reason == Reject::non_finite;
         const std::string why = name_of(reason) + (needs_detail ? " (" + detail + ")" : std::string());
         events_.tell(EventKind::rejected, now_ns_, which + " refused: " + why, name_of(reason));
@@ -245,6 +251,7 @@ private:
     Vector command_;
     std::shared_ptr<const AcceptedPlan> followed_;  // the plan behind the command
     std::uint64_t sequence_ = 0;
+    bool awaited_ = false;  // an operator, at the tick before
     std::int64_t shift_ns_ = 0;  // of the clock, which went back
     std::int64_t now_ns_ = 0, slide_until_ns_ = 0, health_ns_ = -health_period_ns;
 };
@@ -254,7 +261,7 @@ private:
 Summary run(Plant& plant, const Robot& robot, Link& link, Clock& clock, const RunOptions& options,
             const std::atomic<bool>& stop) noexcept {
     silence_parser();
-    Node node(plant, robot, link, clock);
+    Node node(plant, robot, link, clock, options.operator_arms);
     std::string failure;
     std::int64_t start_ns = -1;
     const double tick_s = static_cast<double>(robot.tick_ns()) * 1e-9;

@@ -16,6 +16,7 @@ void check_message(const Json& expected, const Plan& plan, Checker& checker) {
                  std::to_string(expected["answers_sequence"].natural()));
     checker.same("start_ns", plan.start_ns, expected["start_ns"].integer());
     checker.same("valid_until_ns", plan.valid_until_ns, expected["valid_until_ns"].integer());
+    checker.same("claim", static_cast<std::int64_t>(plan.claim), expected["claim"].integer());
     checker.same("status", plan.status, expected["status"].integer());
     checker.close("times_ns", Vector(plan.times_ns.begin(), plan.times_ns.end()), expected["times_ns"].vector());
     checker.close("states", plan.states, expected["states"].vector());
@@ -27,6 +28,15 @@ void check_message(const Json& expected, const EStop& stop, Checker& checker) {
     checker.same("sequence", std::to_string(stop.sequence), std::to_string(expected["sequence"].natural()));
     checker.same("clear", stop.clear, expected["clear"].flag());
 }
+
+void check_message(const Json& expected, const Arm& arm, Checker& checker) {
+    checker.same("robot", arm.robot, expected["robot"].text());
+    checker.same("answers_sequence", std::to_string(arm.answers_sequence),
+                 std::to_string(expected["answers_sequence"].natural()));
+}
+
+/// Which of a plan, a stop and an arming is expected: where it is in the variant.
+std::size_t kind_of(const Json& expected) { return expected.has("clear") ? 1 : expected.has("epoch") ? 0 : 2; }
 
 }  // namespace
 
@@ -48,8 +58,9 @@ void check_frames(const Json& test, Checker& checker) {
     const std::vector<Json> messages = test["messages"].list();
     checker.same("messages", static_cast<std::int64_t>(read.messages.size()), static_cast<std::int64_t>(messages.size()));
     for (std::size_t i = 0; i < messages.size() && i < read.messages.size(); ++i) {
-        checker.same("is a stop", std::holds_alternative<EStop>(read.messages[i]), messages[i].has("clear"));
-        if (std::holds_alternative<EStop>(read.messages[i]) != messages[i].has("clear")) continue;
+        const std::size_t kind = read.messages[i].index();
+        checker.same("kind", static_cast<std::int64_t>(kind), static_cast<std::int64_t>(kind_of(messages[i])));
+        if (kind != kind_of(messages[i])) continue;
         std::visit([&](const auto& message) { check_message(messages[i], message, checker); }, read.messages[i]);
     }
 }

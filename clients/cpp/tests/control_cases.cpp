@@ -32,7 +32,7 @@ std::string joined(const std::vector<Json>& words) {
 }
 
 PlanAcceptance judge_of(const Json& test, const Robot& robot) {
-    PlanAcceptance judge(robot, test["oldest_ns"].integer());
+    PlanAcceptance judge(robot, test["oldest_ns"].integer(), test["operator_arms"].flag());
     const Json observed = test["observed"];
     for (std::int64_t k = 0; k < observed["count"].integer(); ++k) {
         judge.observed(observed["first"].natural() + static_cast<std::uint64_t>(k),
@@ -51,10 +51,13 @@ void check_step(const Json& step, std::uint64_t sequence, Ladder& ladder, Checke
     for (const Json& entry : step["frames"].list()) {
         const std::string frame = entry.bytes();
         EStop stop;
+        Arm arm;
         Kind kind = Kind::event;
         read_header(frame, kind);
         if (kind == Kind::plan) {
             refused.emplace_back(name_of(ladder.offer(plan_of(frame), now_ns)));
+        } else if (kind == Kind::arm && decode(frame, arm) == Refusal::none) {
+            ladder.arm(arm);
         } else if (decode(frame, stop) == Refusal::none) {
             ladder.e_stop(stop);
         }
@@ -65,7 +68,8 @@ void check_step(const Json& step, std::uint64_t sequence, Ladder& ladder, Checke
     checker.same("mode" + where, name_of(ladder.mode()), step["mode"].text());
     checker.same("why" + where, change ? change->reason : "", step["why"].text());
     checker.same("latency" + where, ladder.latency_ns(), step["latency_ns"].integer());
-    checker.same("epoch" + where, static_cast<std::int64_t>(ladder.acceptance().epoch()), step["epoch"].integer());
+    checker.same("epoch" + where, static_cast<std::int64_t>(ladder.lease().epoch()), step["epoch"].integer());
+    checker.same("awaits_operator" + where, ladder.lease().awaits_operator(), step["awaits_operator"].flag());
     Vector followed;
     if (const auto& plan = ladder.plan()) {
         followed = {static_cast<double>(plan->plan.epoch), static_cast<double>(plan->plan.sequence),
@@ -98,7 +102,7 @@ void check_acceptance(const Json& test, Checker& checker) {
         const std::string where = " of plan " + std::to_string(index++);
         checker.same("reason" + where, name_of(verdict.reason), offered["reason"].text());
         checker.same("observed_ns" + where, verdict.observed_ns, offered["observed_ns"].integer());
-        checker.same("epoch" + where, std::to_string(judge->epoch()), std::to_string(offered["epoch"].natural()));
+        checker.same("epoch" + where, std::to_string(judge->lease.epoch()), std::to_string(offered["epoch"].natural()));
     }
 }
 
@@ -118,7 +122,7 @@ void check_gate(const Json& test, Checker& checker) {
 
 void check_ladder(const Json& test, Checker& checker) {
     const Robot robot = robot_of(test);
-    Ladder ladder(robot);
+    Ladder ladder(robot, test["operator_arms"].flag());
     std::uint64_t sequence = 0;
     for (const Json& step : test["steps"].list()) check_step(step, ++sequence, ladder, checker);
 }

@@ -99,6 +99,7 @@ void check_observation(const Json& expected, const wire::Observation& sent, cons
     checker.same("plan_age_ns", sent.plan_age_ns(), expected["plan_age_ns"].integer());
     checker.same("latency_ns", sent.latency_ns(), expected["latency_ns"].integer());
     checker.same("lock_step", sent.lock_step(), expected["lock_step"].flag());
+    checker.same("awaits_operator", sent.awaits_operator(), expected["awaits_operator"].flag());
     checker.same("plan_period_ns", sent.plan_period_ns(), expected["plan_period_ns"].integer());
 }
 
@@ -149,7 +150,9 @@ void check_sent(const Json& expected, const std::string& frame, const Json& give
 void check_plant(const Json& test, Checker& checker) {
     const Robot robot = robot_of(test);
     Script script(test, robot);
-    run(script, robot, script, script, {}, script.stop);
+    RunOptions options;
+    options.operator_arms = test["operator_arms"].flag();
+    run(script, robot, script, script, options, script.stop);
     const std::vector<Json> ticks = test["ticks"].list();
     for (std::size_t k = 0; k < ticks.size(); ++k) {
         checker.begin("plant, " + test["name"].text() + ", tick " + std::to_string(k));

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from mpc_controller.bus.codec import decode
-from mpc_controller.bus.messages import Plan
+from mpc_controller.bus.messages import Claim, Plan
+from mpc_controller.control.lease import Lease
 from mpc_controller.control.plan_acceptance import PlanAcceptance
 from mpc_controller.robot import Robot
 from tests.bus.vectors.machines import MS, described, frame, plan, sled, top
@@ -23,6 +24,8 @@ def cases() -> list[dict[str, Any]]:
         _case("one plan of each fault", sled(), _faults(sled(), _sled_changes()), True),
         _case("quaternions", top(), _faults(top(), _top_changes()), True),
         _case("two controllers in turn", sled(), _two_controllers(sled())),
+        _case("claims", sled(), _claims(sled())),
+        _case("before an operator armed the robot", sled(), [(_plan(sled(), 0, {"sequence": 8}), False)], operator_arms=True),
         _case("a failed solve keeps its place in the order", sled(), _failed_solves(sled())),
         _case("epochs at both ends", sled(), _epochs(sled())),
     ]
@@ -81,6 +84,14 @@ def _two_controllers(robot: Robot) -> list[tuple[Plan, bool]]:
     return [(_plan(robot, k, {"epoch": e, "sequence": s}), led) for k, (e, s, led) in enumerate(steps)]
 
 
+def _claims(robot: Robot) -> list[tuple[Plan, bool]]:
+    """Of others than the leading one without a word, where it is free, and against the one that leads."""
+    none, if_free, take_over = Claim.NONE, Claim.IF_FREE, Claim.TAKE_OVER
+    steps = [(6, none, False), (6, none, True), (6, if_free, True), (5, none, True), (4, take_over, True)]
+    steps += [(6, take_over, True), (5, none, True), (6, none, True), (7, if_free, False), (6, take_over, True)]
+    return [(_plan(robot, k, {"epoch": e, "sequence": 20 + k, "claim": c}), led) for k, (e, c, led) in enumerate(steps)]
+
+
 def _failed_solves(robot: Robot) -> list[tuple[Plan, bool]]:
     steps = [(5, 8, 0), (5, 10, 3), (5, 9, 0), (5, 10, 0), (5, 11, 0), (6, 50, 3), (5, 12, 0)]
     failed = _no_trajectory()
@@ -111,20 +122,23 @@ def _no_trajectory() -> dict[str, Any]:
     return {"times": np.zeros(0, dtype=np.int64), **empty}
 
 
-def _case(name: str, robot: Robot, offered: list[tuple[Plan, bool]], one_judge_each: bool = False) -> dict[str, Any]:
+def _case(
+    name: str, robot: Robot, offered: list[tuple[Plan, bool]], one_judge_each: bool = False, operator_arms: bool = False
+) -> dict[str, Any]:
     plans = []
-    judge = _judge(robot)
+    judge = _judge(robot, operator_arms)
     for message, is_led in offered:
         if one_judge_each:
-            judge = _judge(robot)
+            judge = _judge(robot, operator_arms)
         written = frame(message)
         decoded = decode(bytes.fromhex(written))
         assert isinstance(decoded, Plan)
         reason, observed_ns = judge.judge(decoded, _NOW, is_led)
-        outcome = {"reason": "" if reason is None else reason.value, "observed_ns": observed_ns, "epoch": judge.epoch}
+        outcome = {"reason": "" if reason is None else reason.value, "observed_ns": observed_ns, "epoch": judge.lease.epoch}
         plans.append({"frame": written, "is_led": is_led, **outcome})
     given = {"now_ns": _NOW, "oldest_ns": _OLDEST, "observed": _OBSERVED, "first": frame(_first(robot))}
-    return {"name": name, "robot": described(robot), **given, "one_judge_each": one_judge_each, "plans": plans}
+    judges = {"one_judge_each": one_judge_each, "operator_arms": operator_arms}
+    return {"name": name, "robot": described(robot), **given, **judges, "plans": plans}
 
 
 def _first(robot: Robot) -> Plan:
@@ -132,10 +146,10 @@ def _first(robot: Robot) -> Plan:
     return _plan(robot, 99, {"sequence": 7})
 
 
-def _judge(robot: Robot) -> PlanAcceptance:
-    """It has observed, and follows plan 7 of epoch 5."""
-    result = PlanAcceptance(robot, _OLDEST)
+def _judge(robot: Robot, operator_arms: bool) -> PlanAcceptance:
+    """It has observed, and follows plan 7 of epoch 5; nothing where an operator has to arm the robot."""
+    result = PlanAcceptance(robot, _OLDEST, Lease(operator_arms))
     for k in range(_OBSERVED["count"]):
         result.observed(_OBSERVED["first"] + k, _OBSERVED["start_ns"] + k * _OBSERVED["period_ns"])
-    assert result.judge(_first(robot), _NOW, is_led=False)[0] is None
+    assert (result.judge(_first(robot), _NOW, is_led=False)[0] is None) is not operator_arms
     return result

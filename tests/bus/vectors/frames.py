@@ -11,7 +11,7 @@ import numpy as np
 from mpc_controller.bus import wire_pb2 as wire
 from mpc_controller.bus.codec import encode
 from mpc_controller.bus.frame import Kind, wrap
-from mpc_controller.bus.messages import EStop, Plan
+from mpc_controller.bus.messages import Arm, EStop, Plan
 from mpc_controller.bus.plant_inbox import PlantInbox
 from tests.bus.examples import EXAMPLES, FAILED_PLAN, OBSERVATION, PLAN, TRUTH
 
@@ -26,7 +26,7 @@ def cases() -> list[dict[str, Any]]:
         "another version": [stop[:4] + struct.pack("<I", 2) + stop[8:]],
         "another version of an unknown kind": [b"MPC\x63" + struct.pack("<II", 2, 0)],
         "kind 0": [b"MPC\x00" + stop[4:]],
-        "kind 8": [b"MPC\x08" + stop[4:]],
+        "kind 9": [b"MPC\x09" + stop[4:]],
         "shorter than it says": [stop[:-1]],
         "longer than it says": [stop + b"\x00"],
         "what only plants say": [encode(OBSERVATION), encode(TRUTH)],
@@ -45,6 +45,9 @@ def cases() -> list[dict[str, Any]]:
         "six plans and a stop": [*(encode(replace(PLAN, sequence=k)) for k in range(3)), stop]
         + [encode(replace(PLAN, sequence=k)) for k in range(3, 6)],
         "a status that nobody knows": [_plan(status=99)],
+        "a claim that nobody knows": [_plan(claim=3)],
+        "an operator's word for the largest number": [encode(Arm("quadrotor", 2**64 - 1))],
+        "an operator's word that is none": [_header(Kind.ARM, 1) + b"\xff"],
         "a bad plan among the newest four": [encode(replace(PLAN, sequence=1)), _plan(intervals=9)]
         + [encode(replace(FAILED_PLAN, sequence=k)) for k in range(2, 5)],
     }
@@ -74,13 +77,13 @@ def _outcome(frames: list[bytes]) -> dict[str, Any]:
         rest = [(i, other) for i, other in rest if i > index]
         indices.append(index)
     counts = inbox.counts
-    told = [_plan_fields(m) if isinstance(m, Plan) else vars(m) for m in messages]  # a stop is its two fields
+    told = [_plan_fields(m) if isinstance(m, Plan) else vars(m) for m in messages]  # operators' words are their two fields
     return {"refused": dict(counts.reasons), "dropped": counts.dropped, "repeated": indices, "messages": told}
 
 
 def _plan_fields(plan: Plan) -> dict[str, Any]:
     """What a plant uses of a plan."""
-    names = ("robot", "model_hash", "epoch", "sequence", "answers_sequence", "start_ns", "valid_until_ns", "status")
+    names = ("robot", "model_hash", "epoch", "sequence", "answers_sequence", "start_ns", "valid_until_ns", "status", "claim")
     arrays = {"times_ns": plan.times, "states": plan.states, "controls": plan.controls, "gains": plan.gains}
     return {name: getattr(plan, name) for name in names} | {name: array.ravel() for name, array in arrays.items()}
 

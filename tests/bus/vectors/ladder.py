@@ -11,7 +11,7 @@ import numpy as np
 
 from mpc_controller.arrays import Array
 from mpc_controller.bus.codec import decode
-from mpc_controller.bus.messages import EStop, Plan
+from mpc_controller.bus.messages import Arm, Claim, EStop, Plan
 from mpc_controller.control.ladder import Ladder
 from mpc_controller.robot import Robot
 from tests.bus.vectors.machines import MS, described, frame, plan, rail, rounded, sled
@@ -19,7 +19,7 @@ from tests.bus.vectors.machines import MS, described, frame, plan, rail, rounded
 _TICK = 2 * MS
 _SOUND, _NONE = np.zeros(1), np.zeros(0)  # what sensors without news and sensors that fell silent give
 
-Said = list[Plan | EStop]
+Said = list[Plan | EStop | Arm]
 
 
 def cases() -> list[dict[str, Any]]:
@@ -30,6 +30,9 @@ def cases() -> list[dict[str, Any]]:
         _case("stops and clears", sled(), _stops(sled())),
         _case("sensors fall silent", sled(), _silence(sled())),
         _case("limits of a joint", rail(), _joint(rail())),
+        _case("another takes over", sled(), _takeover(sled())),
+        _case("an operator arms", sled(), _armed(sled()), operator_arms=True),
+        _case("an operator arms a robot that has to brake", rail(), _armed_joint(rail()), operator_arms=True),
         _case("too many messages", sled(), _crowd(sled())),
         *(_case(f"anything, seed {seed}", sled(), _anything(sled(), seed)) for seed in range(3)),
     ]
@@ -72,6 +75,47 @@ def _joint(robot: Robot) -> Iterator[tuple[Said, Array]]:
         yield plans, rounded(growth * np.array([math.sin(angle), 1.4 * math.cos(angle)]))
 
 
+def _takeover(robot: Robot) -> Iterator[tuple[Said, Array]]:
+    """Epoch 2 from tick 20 on beside 1, without effect until it says so; its first plan starts later than it comes."""
+    for tick in range(80):
+        said: Said = []
+        if tick % 5 == 0 and tick:
+            said.append(_answer(robot, tick, delay=1, lead=0))
+        if tick % 5 == 2 and tick >= 20:
+            other = replace(_answer(robot, tick, delay=1, lead=4 * MS), epoch=2)
+            said.append(replace(other, claim=Claim.NONE if tick < 30 else Claim.IF_FREE if tick < 45 else Claim.TAKE_OVER))
+        yield said, _SOUND
+
+
+def _armed(robot: Robot) -> Iterator[tuple[Said, Array]]:
+    """Plans every 10 ms, two pauses, a stop; the operator's words, wrong ones first."""
+    words: dict[int, Said] = {
+        12: [Arm("other", 12)],
+        13: [Arm(robot.name, 999)],
+        14: [Arm(robot.name, 14)],
+        15: [Arm(robot.name, 15)],
+        60: [Arm(robot.name, 15)],  # of before the hold
+        63: [Arm(robot.name, 60)],
+        75: [EStop(1)],
+        78: [Arm(robot.name, 78)],
+        80: [EStop(2, clear=True)],
+        85: [Arm(robot.name, 80)],  # of before the release
+        88: [Arm(robot.name, 88)],
+    }
+    for tick in range(130):
+        is_due = tick % 5 == 0 and tick and not 30 <= tick < 55 and tick < 110
+        plans: Said = [replace(_answer(robot, tick, delay=1, lead=2 * MS), epoch=1 + tick // 80)] if is_due else []
+        yield [*words.get(tick, []), *plans], _SOUND
+
+
+def _armed_joint(robot: Robot) -> Iterator[tuple[Said, Array]]:
+    """A plan is followed all along, but for the joint, which is too fast for a while."""
+    words: dict[int, Said] = {5: [Arm(robot.name, 5)], 60: [Arm(robot.name, 60)]}
+    for tick in range(80):
+        plans: Said = [_answer(robot, tick, delay=1, lead=0)] if tick % 5 == 0 and tick else []
+        yield [*words.get(tick, []), *plans], np.array([0.0, 3.0 if 30 <= tick < 40 else 0.0])
+
+
 def _crowd(robot: Robot) -> Iterator[tuple[Said, Array]]:
     """More than 64 messages at once, twice: those after the first are old."""
     for tick in range(30):
@@ -110,9 +154,9 @@ def _answer(robot: Robot, tick: int, delay: int, lead: int) -> Plan:
     return plan(robot, np.random.default_rng(tick), answered * period + lead, **sequences)
 
 
-def _case(name: str, robot: Robot, script: Iterator[tuple[Said, Array]]) -> dict[str, Any]:
+def _case(name: str, robot: Robot, script: Iterator[tuple[Said, Array]], operator_arms: bool = False) -> dict[str, Any]:
     period_ns, tick_ns = round(1e9 / robot.control_rate_hz), round(1e9 / robot.plant_rate_hz)
-    ladder = Ladder(robot, period_ns)
+    ladder = Ladder(robot, period_ns, operator_arms)
     steps = []
     for tick, (said, measured) in enumerate(script):
         now_ns = tick * tick_ns
@@ -128,11 +172,14 @@ def _case(name: str, robot: Robot, script: Iterator[tuple[Said, Array]]) -> dict
                 refused.append("" if reason is None else reason.value)
             elif isinstance(message, EStop):
                 ladder.e_stop(message)
+            elif isinstance(message, Arm):
+                ladder.arm(message)
         change = ladder.step(now_ns)
         followed = [] if ladder.plan is None else [ladder.plan.epoch, ladder.plan.sequence, ladder.plan.observed_ns]
         outcome = {"refused": refused, "mode": ladder.mode.name, "why": "" if change is None else change.reason}
         steps.append(
             {"now_ns": now_ns, "measured": measured, "frames": frames, **outcome}
-            | {"followed": followed, "latency_ns": ladder.latency_ns, "epoch": ladder.acceptance.epoch}
+            | {"followed": followed, "latency_ns": ladder.latency_ns, "epoch": ladder.lease.epoch}
+            | {"awaits_operator": ladder.lease.awaits_operator}
         )
-    return {"name": name, "robot": described(robot), "steps": steps}
+    return {"name": name, "robot": described(robot), "operator_arms": operator_arms, "steps": steps}

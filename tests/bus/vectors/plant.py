@@ -12,7 +12,7 @@ import numpy as np
 from mpc_controller.arrays import Array
 from mpc_controller.bus.codec import decode
 from mpc_controller.bus.frame_link import Budget, PlantEnd
-from mpc_controller.bus.messages import EStop, Event, Message, Observation, ParameterUpdate, Plan, Truth
+from mpc_controller.bus.messages import Arm, EStop, Event, Message, Observation, ParameterUpdate, Plan, Truth
 from mpc_controller.node.clock import Clock
 from mpc_controller.node.plant import Plant
 from mpc_controller.node.plant_node import PlantOptions, run_plant
@@ -47,6 +47,7 @@ def cases() -> list[dict[str, Any]]:
         _case("limits of a joint", rail(), sled_gain, _joint),
         _case("a robot that keeps still by its own means", sled(), sled_gain, _short, keeps_still=True),
         _case("a sensor that freezes", rail(), sled_gain, _frozen, noisy=("q",)),
+        _case("an operator arms", sled(), sled_gain, _armed, operator_arms=True),
         _case("a clock that goes back", sled(), sled_gain, _backwards),
     ]
 
@@ -104,6 +105,16 @@ def _frozen(robot: Robot, random: np.random.Generator) -> list[Tick]:
         words: list[Message | bytes] = [_answer(robot, random, k, delay=1)] if k >= 5 and k % 5 == 0 else []
         position = 0.01 * random.standard_normal()
         ticks.append(Tick(rounded([0.5 if 20 <= k < 50 or k >= 60 else position, 0.125]), words))
+    return ticks
+
+
+def _armed(robot: Robot, random: np.random.Generator) -> list[Tick]:
+    """Before the plans and after they paused; with the wrong name, too."""
+    ticks = []
+    for k in range(90):
+        words: list[Message | bytes] = [_answer(robot, random, k)] if k >= 10 and k % 5 == 0 and not 30 <= k < 60 else []
+        words += [Arm("other", k + 1)] if k in (12, 65) else [Arm(robot.name, k + 1)] if k in (20, 72) else []
+        ticks.append(Tick(rounded(0.1 * random.standard_normal(1)), words))
     return ticks
 
 
@@ -194,16 +205,22 @@ class _ScriptedPlant(Clock, Plant):
 
 
 def _case(
-    name: str, robot: Robot, gain: Array, script: Script, keeps_still: bool = False, noisy: Sequence[str] = ()
+    name: str,
+    robot: Robot,
+    gain: Array,
+    script: Script,
+    keeps_still: bool = False,
+    noisy: Sequence[str] = (),
+    operator_arms: bool = False,
 ) -> dict[str, Any]:
     robot = linear_hold(robot, gain)
     robot.__dict__["model_hash"] = "0123456789ab"  # a copy has no cached properties
     link = _ScriptedLink()
     given = script(robot, np.random.default_rng(7))
     plant = _ScriptedPlant(given, link, keeps_still, noisy)
-    run_plant(plant, robot, link, plant, PlantOptions(), lambda: plant.is_over)
+    run_plant(plant, robot, link, plant, PlantOptions(operator_arms=operator_arms), lambda: plant.is_over)
     still = {"keeps_still": keeps_still, "temperature_celsius": _TEMPERATURE}
-    still |= {"noisy": [robot.measured.index(name) for name in noisy]}
+    still |= {"operator_arms": operator_arms, "noisy": [robot.measured.index(name) for name in noisy]}
     ticks = []
     for k, tick in enumerate(given):
         frames = plant.frames[k]

@@ -19,7 +19,8 @@ enum class Kind : unsigned char {
     reference = 4,
     parameter_update = 5,
     e_stop = 6,
-    event = 7
+    event = 7,
+    arm = 8
 };
 
 /// Why a frame is refused, as docs/wire.md lists it; `none`: it is not.

@@ -14,11 +14,11 @@ namespace mpc_plant {
 class Inbox {
 public:
     struct Read {
-        std::vector<std::variant<Plan, EStop>> messages;  // to act on, oldest first
+        std::vector<std::variant<Plan, EStop, Arm>> messages;  // to act on, oldest first
         std::vector<std::size_t> repeated;                // which frames to repeat on `out`
     };
 
-    /// Decodes stops and the newest four plans; the older plans are counted as dropped and repeated unread. Of all else the
+    /// Decodes operators' words and the newest four plans; the older plans are counted as dropped and repeated unread. Of all else the
     /// header is checked. Bad frames are counted.
     Read read(const std::vector<std::string>& frames);
 

@@ -32,14 +32,14 @@ struct ModeChange {
 ///     STALE_PLAN   it is not, but the plan is still followed
 ///     HOLD         the safety gate does not let the plan be followed: it is max(3 T, 20 ms) old, or its validity ended, or it
 ///                  is of another controller than the one that leads, or too many messages came at once; or it says that the
-///                  robot must brake; or there is no plan
+///                  robot must brake; or there is no plan; or an operator has to arm the robot first
 ///     E_STOP       an operator said so, or the sensors gave nothing sound for 0.1 s; until an EStop with clear = true,
 ///                  and then a plan that comes after it is needed
 ///
 /// An accepted plan is followed from its start time on; until then the one before it is.
 class Ladder {
 public:
-    explicit Ladder(const Robot& robot);
+    Ladder(const Robot& robot, bool operator_arms);
 
     /// An observation went out.
     void observed(std::uint64_t sequence, std::int64_t now_ns) { acceptance_.observed(sequence, now_ns); }
@@ -53,6 +53,9 @@ public:
     /// Takes a plan in, or says why not.
     Reject offer(Plan plan, std::int64_t now_ns);
 
+    /// An operator lets controllers lead; whether that was waited for.
+    bool arm(const Arm& message);
+
     /// Latches, or unlatches by a newer message that says clear.
     void e_stop(const EStop& message);
 
@@ -64,6 +67,7 @@ public:
     std::int64_t latency_ns() const { return latency_ns_; }                    // of the last accepted plan; −1: none yet
     const std::vector<std::string>& motion_faults() const { return motion_faults_; }  // why the robot has to brake
     const PlanAcceptance& acceptance() const { return acceptance_; }
+    const Lease& lease() const { return acceptance_.lease; }
 
 private:
     void latch(const std::string& stopped_by);

@@ -27,6 +27,7 @@ struct Observation {
     Mode mode = Mode::hold;
     std::uint64_t plan_epoch = 0, plan_sequence = 0;
     std::int64_t plan_age_ns = 0, latency_ns = -1, plan_period_ns = 0;
+    bool awaits_operator = false;
 };
 
 struct Truth {
@@ -43,6 +44,9 @@ struct Event {
     std::map<std::string, std::string> details;
 };
 
+/// What a plan says about a plant that its controller does not lead.
+enum class Claim { none = 0, if_free = 1, take_over = 2 };
+
 /// What a plant uses of a plan: times (N+1), states (N+1, nx), controls (N, nu), gains (N, nu, ndx), the sizes as told. The
 /// codec gives only those whose arrays have these sizes and whose times ascend.
 struct Plan {
@@ -53,11 +57,18 @@ struct Plan {
     std::size_t intervals = 0, nx = 0, nu = 0, ndx = 0;
     std::vector<std::int64_t> times_ns;
     Vector states, controls, gains;
+    Claim claim = Claim::none;
 };
 
 struct EStop {
     std::uint64_t sequence = 0;
     bool clear = false;
+};
+
+/// An operator's word that controllers may lead the robot.
+struct Arm {
+    std::string robot;
+    std::uint64_t answers_sequence = 0;
 };
 
 }  // namespace mpc_plant

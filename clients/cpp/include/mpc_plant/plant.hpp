@@ -49,7 +49,8 @@ public:
 };
 
 struct RunOptions {
-    double duration_s = 0;  // 0: until told to stop
+    double duration_s = 0;       // 0: until told to stop
+    bool operator_arms = false;  // no plan is followed before an operator armed the robot, nor after a hold or a stop
 };
 
 /// How a run ended, and what was counted.
