@@ -20,7 +20,8 @@ _PLANT = "plant"
 class PlantStatus:
     """rate_hz: observations by the plant's own clock, of `declared_hz` (0: nobody said). lost: observations that did not come.
     age_s: since the last one came. counters: what the plant says that it counted since its start, by name. health: what the
-    robot reports of itself. late_ms: how much later than their period observations came here, p50, p99 and largest."""
+    robot reports of itself. late_ms: how much later than their period observations came here, p50, p99 and largest.
+    awaits_operator: nobody may lead the robot before one arms it."""
 
     robot: str
     mode: Mode
@@ -32,6 +33,7 @@ class PlantStatus:
     late_ms: Percentiles
     counters: dict[str, int] = field(default_factory=dict)
     health: dict[str, float] = field(default_factory=dict)
+    awaits_operator: bool = False
 
 
 @final
@@ -72,6 +74,8 @@ class BusStatus:
         plant, said = self.plant, []
         if plant.mode is Mode.E_STOP:
             said.append("the robot is stopped: `mpc estop ROBOT --clear` releases it")
+        elif plant.awaits_operator:
+            said.append("an operator has to arm the robot: `mpc arm ROBOT`")
         elif plant.mode is not Mode.NOMINAL:
             said.append(f"no fresh plan is followed: the mode is {plant.mode.name}")
         if plant.declared_hz and not plant.lock_step and plant.rate_hz < 0.95 * plant.declared_hz:
@@ -133,6 +137,7 @@ class BusListener:
             self._late_ms.percentiles(),
             self._counters,
             self._health,
+            last.awaits_operator,
         )
         period_hz = 1e9 / last.plan_period_ns if last.plan_period_ns else 0.0
         controllers = [

@@ -14,7 +14,7 @@ import zmq
 from mpc_controller.bus.codec import encode
 from mpc_controller.bus.endpoints import BusError, Endpoints
 from mpc_controller.bus.keys import KeyFolder, KeyPair, KeysError, PeerKey, Role, load_credentials
-from mpc_controller.bus.messages import EStop, Message, Reference
+from mpc_controller.bus.messages import Arm, EStop, Message, Reference
 from mpc_controller.bus.zmq_link import PeerLink, PlantLink
 from mpc_controller.toml_table import TomlError
 from tests.bus.conftest import free_tcp_address, gather, meet, wait_until
@@ -86,6 +86,9 @@ def test_roles_decide_what_is_heard(secured: Secured):
     assert said(secured, controller, [EStop(6, clear=True)]) == []
     assert secured.plant.counts.last_error == "'controller' would release the robot; operators alone may"
     assert secured.plant.counts.reasons["role"] == 2
+    assert said(secured, operator, [Arm("cartpole", 1)]) == [Arm("cartpole", 1)]
+    assert said(secured, controller, [Arm("cartpole", 1)]) == []
+    assert secured.plant.counts.last_error == "ARM from 'controller', whose role is controller; it may not say that"
 
 
 def test_an_observer_hears_all_and_commands_nothing(secured: Secured):
@@ -98,9 +101,9 @@ def test_an_observer_hears_all_and_commands_nothing(secured: Secured):
         return bool(observer.receive(0.01))
 
     wait_until(is_heard)
-    commands: list[Message] = [PLAN, EStop(1), EStop(2, clear=True), Reference(1, 0, OBSERVATION.measured)]
+    commands: list[Message] = [PLAN, EStop(1), EStop(2, clear=True), Reference(1, 0, OBSERVATION.measured), Arm("cartpole", 1)]
     assert said(secured, observer, commands * 50) == []
-    assert secured.plant.counts.reasons["role"] == 200
+    assert secured.plant.counts.reasons["role"] == 250
 
 
 @pytest.mark.parametrize("stranger", ["no key", "unknown key", "other plant's key"])

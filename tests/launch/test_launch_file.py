@@ -46,6 +46,7 @@ def test_what_is_left_out_is_the_robots_own(tmp_path: Path) -> None:
         ('robot = "cartpole"\nduration_s = -1', r"'duration_s' is -1; it must be a number in \[0.1, 86400\]"),
         ('robot = "cartpole"\n[sim]\nseed = 1.5', r"'sim.seed' is 1.5; it must be an integer.*\(line 3\)"),
         ('robot = "cartpole"\n[sim]\nlock_step = 1', r"'sim.lock_step' is 1; it must be true or false"),
+        ('robot = "cartpole"\n[sim]\narming = "nobody"', r"'sim.arming' is 'nobody'; it must be one of automatic, operator"),
         ('robot = "cartpole"\n[sim.truth]\nmass_scale = nan', r"'mass_scale' is nan.*\(line 3\)"),
         ('robot = "cartpole"\n[sim.truth]\nmas_scale = 1', r"unknown key 'mas_scale'; valid are mass_scale"),
         (

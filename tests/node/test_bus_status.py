@@ -18,7 +18,8 @@ MS = 1_000_000
 def observation(k: int, **changes: object) -> Observation:
     """Every 2 ms; plans are expected every 10 ms."""
     told = {"sequence": k, "time_ns": 2 * k * MS, "mode": Mode.NOMINAL, "lock_step": False, "plan_period_ns": 10 * MS}
-    return replace(OBSERVATION, **(told | {"plan_epoch": 7, "plan_age_ns": 6 * MS} | changes))  # type: ignore[arg-type]
+    told |= {"plan_epoch": 7, "plan_age_ns": 6 * MS, "awaits_operator": False}
+    return replace(OBSERVATION, **(told | changes))  # type: ignore[arg-type]
 
 
 def plan(k: int, **changes: object) -> Plan:
@@ -64,6 +65,7 @@ def test_what_came_late_is_told():
     [
         ([], "no plant speaks"),
         ([observation(k, mode=Mode.E_STOP) for k in (1, 2)], "the robot is stopped: `mpc estop ROBOT --clear` releases it"),
+        ([observation(k, mode=Mode.HOLD, awaits_operator=True) for k in (1, 2)], "an operator has to arm the robot: `mpc arm"),
         ([observation(k, mode=Mode.HOLD) for k in (1, 2)], "no fresh plan is followed: the mode is HOLD"),
         ([observation(k, time_ns=4 * k * MS) for k in (1, 2)], "the plant observes at 250.0 Hz, and should at 500 Hz"),
         ([observation(1), observation(2), plan(1), plan(2, start_ns=30 * MS)], "plans come at 50.0 Hz, and should at 100 Hz"),
