@@ -45,14 +45,15 @@ class ExtendedKalmanFilter(Estimator):
     e = (δ, s − ŝ) lives in R^(ndx+n).
 
         predict   x̂ ← F(x̂, u, ŝ, dt),  ŝ ← D ŝ,  P ← Φ P Φᵀ + Q dt + [B; 0] U [B; 0]ᵀ,    Φ = [A E; 0 D],  D = e^(−dt/τ)
-                  U ← e^(−Δt/τ) U + Δu Δuᵀ, once an observation: what may not have taken hold yet of the command's changes Δu
+                  U ← e^(−dt/τ) U + Δu Δuᵀ: what may not have taken hold yet of the command's changes Δu
         update    y = z ⊟ x̂ (measured tangent entries),  S = H P Hᵀ + R,  K = P Hᵀ S⁻¹
                   x̂ ← x̂ ⊞ K_x y,  ŝ ← ŝ + K_s y,  P ← (I − KH) P (I − KH)ᵀ + K R Kᵀ      (Joseph)
 
     u is the command that the observation says was applied since the one before; dt is on the plant's clock, so gaps are
-    bridged by prediction. A measurement with yᵀS⁻¹y above its χ² bound is rejected, unless too many were in a row. U, with
-    τ = `command_delay_s`, keeps a bang-bang command through a delay that the model leaves out from looking like an outlier or
-    a disturbance.
+    bridged by prediction, tick by tick of the plant with that command: the errors B U Bᵀ of n ticks grow with n as they would
+    had no observation been lost, not with its square as those of one long step. A measurement with yᵀS⁻¹y above its χ² bound
+    is rejected, unless too many were in a row. U, with τ = `command_delay_s`, keeps a bang-bang command through a delay that
+    the model leaves out from looking like an outlier or a disturbance.
 
     When other parameters than s change, or a learned residual, the disturbance d changes with them, so that F(x̂, u, p, dt)
     stays where it was: what d made up for is not made up for twice. Learned parameters (SlowParameters) stand still in an
@@ -86,6 +87,7 @@ class ExtendedKalmanFilter(Estimator):
         self._initial_state = np.array(initial_state, dtype=float)
         self._n, self._nd, self._nu = self._manifold.ndx, len(dynamics.channels), dynamics.nu
         self._measured = robot.measured_indices
+        self._tick_s = 1 / robot.plant_rate_hz
         self._tangent = np.array(self._manifold.tangent_indices([int(i) for i in self._measured]), dtype=np.intp)
         self._R = np.diag(checked_std("measurement_std", robot.measurement_std, len(self._tangent)) ** 2)
         process = checked_std("process_std", robot.process_std, self._n)
@@ -158,11 +160,11 @@ class ExtendedKalmanFilter(Estimator):
         """Carry state and covariance to the observation's time; a gap too long to bridge resets."""
         if self._time_ns is None:
             return ""
-        gap = Gap.between(self._time_ns, observation.time_ns)
+        gap = Gap.between(self._time_ns, observation.time_ns, self._tick_s)
         if note := gap.too_long(self._options.longest_gap_s):
             self._forget()
             return note
-        self._change_command(observation.control - self._control, gap.seconds)
+        change = observation.control - self._control
         n, p = self._n, parameters.copy()
         p[self._places] = self._slow
         self._change_parameters(observation.control, p, gap.dt)
@@ -171,6 +173,8 @@ class ExtendedKalmanFilter(Estimator):
         if not learn:
             Q[self._learned, self._learned] = 0.0
         for _ in range(gap.steps):
+            self._change_command(change, gap.dt)
+            change = np.zeros(self._nu)
             p[self._places] = self._slow
             x_next, A, B, E = self._predictor.linearize(self._state, observation.control, p, gap.dt)
             self._calm_slope(E, observation.control, p, gap.dt)
@@ -184,11 +188,11 @@ class ExtendedKalmanFilter(Estimator):
         self._bound_covariance()
         return ""
 
-    def _change_command(self, change: Array, gap_s: float) -> None:
-        """Covariance (nu, nu) of the part of the command that may not act yet."""
+    def _change_command(self, change: Array, dt: float) -> None:
+        """Covariance (nu, nu) of the part of the command that may not act yet, `dt` after the last time."""
         delay_s = self._options.command_delay_s
         if delay_s > 0:
-            self._U = np.exp(-gap_s / delay_s) * self._U + np.outer(change, change)
+            self._U = np.exp(-dt / delay_s) * self._U + np.outer(change, change)
 
     def _change_parameters(self, control: Array, p: Array, dt: float) -> None:
         """Give the disturbance what a change of the other parameters takes from it: F(x̂, u, p, dt) stays where it was."""

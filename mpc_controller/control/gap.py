@@ -12,17 +12,18 @@ _LONGEST_STEP_S = 0.02  # one step of the integrator: as long as a robot's slowe
 @final
 @dataclass(frozen=True)
 class Gap:
-    """`seconds` in `steps` equal steps of `dt` [s], none longer than 20 ms."""
+    """`seconds` in `steps` equal steps of `dt` [s], none longer than 20 ms, and as many as there were ticks of `tick_s`."""
 
     seconds: float
+    tick_s: float = math.inf
 
     @staticmethod
-    def between(earlier_ns: int, later_ns: int) -> Gap:
-        return Gap((later_ns - earlier_ns) * 1e-9)
+    def between(earlier_ns: int, later_ns: int, tick_s: float = math.inf) -> Gap:
+        return Gap((later_ns - earlier_ns) * 1e-9, tick_s)
 
     @property
     def steps(self) -> int:
-        return math.ceil(self.seconds / _LONGEST_STEP_S)
+        return max(math.ceil(self.seconds / _LONGEST_STEP_S), round(self.seconds / self.tick_s))
 
     @property
     def dt(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -68,6 +69,31 @@ def test_filter_is_the_linear_kalman_filter_on_a_linear_model(delay_s: float):
             K = P @ H.T @ np.linalg.inv(H @ P @ H.T + R)
             x, P = x + K @ (z - H @ x), (np.eye(3) - K @ H) @ P
         commands.append(u[0])
+        np.testing.assert_allclose(np.concatenate([estimate.state, estimate.disturbance]), x, atol=1e-9)
+        np.testing.assert_allclose(estimate.covariance, P, atol=1e-10)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.005])
+def test_a_gap_is_bridged_as_the_ticks_that_were_lost(delay_s: float):
+    """By the linear Kalman filter that predicts every tick and takes in what came; in a gap the next command told acts."""
+    robot, random = sled(), np.random.default_rng(4)
+    filter_ = ekf(robot, FilterOptions(command_delay_s=delay_s))
+    A, B, E = transition(2.0, 0.002)
+    F, b = np.block([[A, E], [np.zeros((1, 2)), np.eye(1)]]), np.concatenate([B[:, 0], [0.0]])
+    Q = 0.002 * np.diag([1e-3, 1e-2, 0.5]) ** 2
+    H, R = np.array([[1.0, 0.0, 0.0]]), np.array([[1e-6]])
+    x, P = np.zeros(3), np.diag([1e-3, 0.1, 0.5]) ** 2
+    arrived = [row for row in pushed_sled(1.0, 300, 1e-3) if row[0] == 0 or random.random() < 0.6]
+    x[0], unsettled = arrived[0][3][0], 0.0
+    filter_.update(observation(robot, 0, arrived[0][3], arrived[0][1]), P_SLED)
+    for (last, command, _, _), (k, u, _, z) in pairwise(arrived):
+        estimate = filter_.update(observation(robot, k, z, u), P_SLED)
+        for tick in range(k - last):
+            change = (u - command)[0] if tick == 0 else 0.0
+            unsettled = np.exp(-0.002 / delay_s) * unsettled + change**2 if delay_s else 0.0
+            x, P = F @ x + b * u[0], F @ P @ F.T + Q + unsettled * np.outer(b, b)
+        K = P @ H.T @ np.linalg.inv(H @ P @ H.T + R)
+        x, P = x + K @ (z - H @ x), (np.eye(3) - K @ H) @ P
         np.testing.assert_allclose(np.concatenate([estimate.state, estimate.disturbance]), x, atol=1e-9)
         np.testing.assert_allclose(estimate.covariance, P, atol=1e-10)
 
