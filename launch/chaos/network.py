@@ -29,6 +29,8 @@ def storm(scale: Scale) -> Outcome:
         with Flight(_ROBOT, _TASK) as flight, BadNetwork(flight.address, f"{flight.address}-far", weather) as network:
             flight.start_controller(f"{flight.address}-far")
             flight.listen_until(round(seconds * _RATE_HZ), lambda o: o.mode.follows_plans)
+            network.cut = True  # what is on its way arrives while the plant still counts
+            flight.listen_until(_RATE_HZ // 2, lambda o: True)
             flight.stop_plant()
             costs.append(tracking_cost(flight.truths, flight.plans, task))
     passed, counted = network.passed, totals(flight.events)
