@@ -104,11 +104,9 @@ $(VENV)/.sysid: $(VENV)/.runtime pyproject.toml
 		> $(VENV)/sysid-requirements.txt
 	@$(PIP_INSTALL) -r $(VENV)/sysid-requirements.txt $(PROGRESS) && touch $@ || echo "They cannot be installed here."
 
-$(VENV)/.learn: $(VENV)/.runtime pyproject.toml
+$(VENV)/.learn: $(VENV)/.runtime requirements-learn.lock
 	@echo "Installing what learning needs (once; about 120 MB to download) …"
-	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["learn"], sep="\n")' \
-		> $(VENV)/learn-requirements.txt
-	@$(PIP_INSTALL) -r $(VENV)/learn-requirements.txt $(PROGRESS)
+	@$(PIP_INSTALL) --require-hashes -r requirements-learn.lock $(PROGRESS)
 	@touch $@
 
 # Of pyproject's extras `gate` and `fuzz`, each on its own.
@@ -120,11 +118,9 @@ $(VENV)/.gate $(VENV)/.fuzz: $(VENV)/.%: $(VENV)/.dev pyproject.toml
 	@touch $@
 
 # Without them the tests of those drivers are left out.
-$(VENV)/.drivers: $(VENV)/.runtime pyproject.toml
+$(VENV)/.drivers: $(VENV)/.runtime requirements-drivers.lock
 	@echo "Installing what drivers of real robots need (once; about 20 MB to download) …"
-	@$(BIN)/python -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*extras["dynamixel"], *extras["mavlink"], *extras["ur"], sep="\n")' \
-		> $(VENV)/drivers-requirements.txt
-	@$(PIP_INSTALL) -r $(VENV)/drivers-requirements.txt $(PROGRESS)
+	@$(PIP_INSTALL) --require-hashes -r requirements-drivers.lock $(PROGRESS)
 	@touch $@
 
 # Solvers are compiled on this machine; a compiler may have come or gone since the last run.
@@ -137,6 +133,8 @@ lock: install-dev  ## write the lock files anew, with the newest versions that p
 	@$(PIP_INSTALL) --quiet uv
 	@$(LOCK) --upgrade --group build pyproject.toml -o requirements.lock
 	@$(LOCK) --upgrade --group build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(LOCK) --upgrade --group build --extra learn -c requirements-dev.lock pyproject.toml -o requirements-learn.lock
+	@$(LOCK) --upgrade --group build --extra dynamixel --extra mavlink --extra ur -c requirements-dev.lock pyproject.toml -o requirements-drivers.lock
 	@echo "ziglang>=0.14" | $(LOCK) --upgrade - -o requirements-zig.lock
 
 proto: install-dev  ## write the Python side of the wire format anew
