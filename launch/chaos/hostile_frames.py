@@ -20,7 +20,7 @@ from launch.chaos.processes import memory_mb, open_files
 from mpc_controller.bus.codec import encode
 from mpc_controller.bus.endpoints import Endpoints
 from mpc_controller.bus.frame import Kind, WireError, read_header, wrap
-from mpc_controller.bus.messages import Event, EventKind, Message, ParameterUpdate, Reference
+from mpc_controller.bus.messages import Arm, Event, EventKind, Message, ParameterUpdate, Reference
 from robots import load_robot
 
 _ROBOT, _TASK = "quadrotor", "hover"
@@ -143,6 +143,7 @@ class _Attacker:
             Reference(1, 2**62, np.full(40, 1.0)),
             ParameterUpdate(1, {"no such name": 1.0}),
             Event(EventKind.INFO, 1, "chaos", "nothing", details={"a": "b"}),
+            Arm(_ROBOT, 1),
             self._flight.observations[-1],
         ]
         return [encode(message) for message in messages]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from launch.chaos.checks import largest_step, led_by_one, within_slew
 from launch.chaos.flight import Flight
-from launch.chaos.outcome import Outcome, Scale, none_of
+from launch.chaos.outcome import Outcome, Scale, all_of, none_of
 from launch.chaos.wire_tap import WireTap
 from mpc_controller.bus.endpoints import Endpoints
 from mpc_controller.bus.keys import KeyFolder, KeyPair, PeerKey, Role
-from mpc_controller.bus.messages import EStop, Event, EventKind, Message, Plan
+from mpc_controller.bus.messages import EStop, Event, EventKind, Message, Mode, Plan
 from mpc_controller.bus.zmq_link import PeerLink
 from robots import load_robot
 
@@ -61,11 +61,15 @@ def strangers(scale: Scale) -> Outcome:
             flight.listen(0.004)
         flight.fly(_IN_MOTION)
         accepted = _accepted(flight)
+        scale.report("the stop of an operator, who may say it")
+        links["the key of an operator"].send(EStop(1))
+        flight.listen_until(1, lambda o: o.mode is Mode.E_STOP)
     return Outcome(
         "no key, an unknown key, the wrong role, replayed frames and connections",
         sent,
         (
             none_of("none of their commands accepted", accepted, sent),
+            all_of("and what an operator may say is", len(flight.stops), 1),
             *led_by_one(flight.observations[begun:]),
             within_slew([largest_step(flight.observations, load_robot(_ROBOT))]),
         ),

@@ -13,7 +13,7 @@ from launch.chaos.checks import largest_step, within_slew
 from launch.chaos.flight import Flight
 from launch.chaos.outcome import Outcome, Scale, all_of, none_of
 from mpc_controller.bus.endpoints import Endpoints
-from mpc_controller.bus.messages import Mode
+from mpc_controller.bus.messages import Claim, Mode
 from mpc_controller.bus.zmq_link import PeerLink
 from robots import load_robot
 
@@ -111,7 +111,11 @@ def _stubborn(flight: Flight, ticks: int) -> int:
             rightful = next(plan for plan in reversed(flight.plans) if plan.task != _MARK)
             number = flight.observations[-1].sequence
             epoch = rightful.epoch + 1
-            link.send(dataclasses.replace(rightful, epoch=epoch, sequence=number, answers_sequence=number, task=_MARK))
+            link.send(
+                dataclasses.replace(
+                    rightful, epoch=epoch, sequence=number, answers_sequence=number, task=_MARK, claim=Claim.IF_FREE
+                )
+            )
             sent += 1
             flight.listen(0.002)
     return sent
