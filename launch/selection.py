@@ -1,18 +1,14 @@
-"""What users name: robots, tasks, solvers, estimators, addresses."""
+"""What users name: robots, tasks, solvers, estimators."""
 
 from __future__ import annotations
 
 import copy
 import difflib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from launch.errors import CommandError, ExitCode
-from launch.options import KEYS_VARIABLE
-from mpc_controller.bus.endpoints import BusError, Endpoints, default_address
-from mpc_controller.bus.keys import load_credentials
 from mpc_controller.control.command_delay import control_delay_of
 from mpc_controller.identification.excitation.experiment import excitation_of, excitation_task
 from mpc_controller.identification.excitation.experiment_file import load_experiment
@@ -119,19 +115,3 @@ def _unknown(complaint: str, given: str, there: str, valid: Iterable[str]) -> Co
     close = difflib.get_close_matches(given.lower().replace("_", "-"), names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return CommandError(f"{complaint}; {hint}{there} {', '.join(names)}", ExitCode.BAD_INPUT)
-
-
-def bus_of(robot: str, address: str | None) -> tuple[str, Endpoints]:
-    """The given address, or the robot's default, and its endpoints, with the keys that $MPC_KEYS (--keys) names.
-
-    Raises CommandError for one that no bus can have, KeysError or TomlError for keys that are not sound.
-    """
-    keys = os.environ.get(KEYS_VARIABLE)
-    credentials = load_credentials(Path(keys)) if keys else None
-    if address is None:
-        address = default_address(robot)
-        return address, Endpoints.of(address, credentials)
-    try:
-        return address, Endpoints.of(address, credentials)
-    except BusError as error:
-        raise CommandError(str(error), ExitCode.BAD_INPUT) from None

@@ -7,9 +7,11 @@ import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from mpc_controller.identification.model_structure import ModelStructure, structure_of
-from mpc_controller.robot import Robot
+if TYPE_CHECKING:  # an emergency stop needs the names alone
+    from mpc_controller.identification.model_structure import ModelStructure
+    from mpc_controller.robot import Robot
 
 ROBOTS: Mapping[str, str] = {
     "cartpole": "robots.cartpole",
@@ -32,10 +34,15 @@ class RobotError(ValueError):
     """A robot that is not in the registry."""
 
 
-def load_robot(name: str) -> Robot:
-    """Import a robot's folder and call its `robot()`. Raises RobotError for an unknown name."""
+def check_robot(name: str) -> None:
+    """Raises RobotError for an unknown name; imports nothing."""
     if name not in ROBOTS:
         raise _unknown(name, ROBOTS)
+
+
+def load_robot(name: str) -> Robot:
+    """Import a robot's folder and call its `robot()`. Raises RobotError for an unknown name."""
+    check_robot(name)
     robot: Robot = importlib.import_module(ROBOTS[name]).robot()
     return robot
 
@@ -44,6 +51,8 @@ def load_structure(name: str, part: str = "") -> ModelStructure:
     """What is identified of a robot, or of a machine that is only identified: its folder's `structure()`, of one of its
     `machine_parts` where it has such. Raises RobotError."""
     if name in ROBOTS:
+        from mpc_controller.identification.model_structure import structure_of
+
         return structure_of(load_robot(name))
     module = _machine(name)
     structure: ModelStructure = module.structure(part) if machine_parts(name) else module.structure()

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from launch.bus_address import bus_of
 from launch.child import READY
 from launch.errors import ExitCode
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_free, check_json_path, speaker, write_json
-from launch.selection import bus_of, robot_with, task_of
+from launch.selection import robot_with, task_of
 from launch.signals import StopSignals
 from mpc_controller.bus.messages import Event, Observation, ParameterUpdate
 from mpc_controller.bus.zmq_link import PeerLink

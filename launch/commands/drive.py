@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import final
 
 from launch.announcing_link import AnnouncingLink
+from launch.bus_address import bus_of
 from launch.errors import ExitCode
 from launch.output import check_json_path, speaker, write_json
 from launch.readiness import awaiting, settled, telling
 from launch.scheduling import check_core, take_place
-from launch.selection import bus_of, check_rates
+from launch.selection import check_rates
 from launch.signals import StopSignals
 from mpc_controller.bus.zmq_link import PlantLink
 from mpc_controller.drivers import load_driver

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
+from launch.bus_address import bus_of
 from launch.errors import CommandError, ExitCode
 from launch.heard_plant import HeardPlant
-from launch.selection import bus_of
 from mpc_controller.bus.messages import EStop, Mode, Observation
 from mpc_controller.bus.zmq_link import PeerLink
-from robots import load_robot
+from robots import check_robot
 
 
 def emergency_stop(robot_name: str, endpoint: str | None, clear: bool) -> ExitCode:
@@ -17,10 +17,10 @@ def emergency_stop(robot_name: str, endpoint: str | None, clear: bool) -> ExitCo
 
     Raises CommandError when no plant answers, when another robot's does, and when it does not obey.
     """
-    robot = load_robot(robot_name)
-    address, endpoints = bus_of(robot.name, endpoint)
+    check_robot(robot_name)
+    address, endpoints = bus_of(robot_name, endpoint)
     with PeerLink(endpoints, kinds=(Observation,)) as link:
-        plant = HeardPlant(link, robot.name, address)
+        plant = HeardPlant(link, robot_name, address)
         return _release(plant) if clear else _stop(plant)
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from launch.bus_address import bus_of
 from launch.commands.record import recording_path
 from launch.errors import CommandError, ExitCode
 from launch.excitation_run import run_excitation
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_free, check_json_path, write_json
-from launch.selection import bus_of, robot_with
+from launch.selection import robot_with
 from launch.signals import StopSignals
 from mpc_controller.analysis.figure import FORMATS
 from mpc_controller.identification.excitation.design import Design, DesignOptions, design

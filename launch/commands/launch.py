@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+from launch.bus_address import bus_of
 from launch.commands.plot import analyze
 from launch.commands.record import recording_path
 from launch.errors import CommandError, ExitCode
@@ -16,7 +17,7 @@ from launch.launcher import Outcome, run_launch
 from launch.learn_stages import learn_between
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
-from launch.selection import bus_of, check_rates, check_solver, excited_task, task_of
+from launch.selection import check_rates, check_solver, excited_task, task_of
 from launch.signals import StopSignals
 from launch.stages import Stage, concluded, identify_between
 from mpc_controller.analysis.table import format_table

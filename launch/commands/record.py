@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
+from launch.bus_address import bus_of
 from launch.child import READY
 from launch.errors import CommandError, ExitCode
 from launch.output import check_json_path, speaker, write_json
-from launch.selection import bus_of
 from launch.signals import StopSignals
 from mpc_controller.bus.zmq_link import PeerLink
 from mpc_controller.node.clock_questions import ClockQuestions, may_ask

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from launch.bus_address import bus_of
 from launch.errors import CommandError, ExitCode
-from launch.selection import bus_of
 from mpc_controller.bus.messages import Event, EventKind, Observation, ParameterUpdate
 from mpc_controller.bus.zmq_link import PeerLink
 from mpc_controller.model.residual.residual_file import described, load_residual, residual_bytes

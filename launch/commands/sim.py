@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import final
 
 from launch.announcing_link import AnnouncingLink
+from launch.bus_address import bus_of
 from launch.errors import CommandError, ExitCode
 from launch.launch_file import load_launch_file
 from launch.output import check_json_path, speaker, write_json
 from launch.readiness import awaiting, settled, telling
 from launch.scheduling import check_core, take_place
-from launch.selection import bus_of, check_rates, task_of
+from launch.selection import check_rates, task_of
 from launch.signals import StopSignals
 from mpc_controller.bus.zmq_link import PlantLink
 from mpc_controller.node.clock import SimulationClock

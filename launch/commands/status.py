@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from launch.bus_address import bus_of
 from launch.errors import ExitCode
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_json_path, write_json
-from launch.selection import bus_of
 from launch.signals import StopSignals
 from mpc_controller.bus.messages import Event
 from mpc_controller.bus.zmq_link import PeerLink

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from launch.bus_address import bus_of
 from launch.child import READY
 from launch.errors import CommandError, ExitCode
-from launch.selection import bus_of
 from launch.signals import StopSignals
 from mpc_controller.bus.messages import Truth
 from mpc_controller.bus.zmq_link import PeerLink

@@ -7,15 +7,21 @@ from typing import final
 
 @final
 class Pace:
-    """Due at once, then once a period; half a tick early counts as on time, so that periods of whole ticks do not slip."""
+    """Due at once, then once a period; half a tick early counts as on time, so that periods of whole ticks do not slip.
+
+    A plan that was late, since the observation that it was due for was lost, does not put off the next one: periods are counted
+    from when it was due, unless a whole one was missed.
+    """
 
     def __init__(self, period_ns: int, tick_ns: int) -> None:
-        self._wait_ns = period_ns - tick_ns // 2
-        self._planned_ns: int | None = None
+        self._period_ns, self._early_ns = period_ns, tick_ns // 2
+        self._due_ns: int | None = None
 
     def is_due(self, time_ns: int) -> bool:
-        return self._planned_ns is None or time_ns - self._planned_ns >= self._wait_ns
+        return self._due_ns is None or time_ns >= self._due_ns - self._early_ns
 
     def planned(self, time_ns: int) -> None:
         """A plan was made for the observation of this time."""
-        self._planned_ns = time_ns
+        late_ns = 0 if self._due_ns is None else time_ns - self._due_ns
+        is_slightly_late = self._early_ns < late_ns < self._period_ns
+        self._due_ns = time_ns + self._period_ns - (late_ns if is_slightly_late else 0)

@@ -31,6 +31,8 @@ from mpc_controller.solvers.solver import NO_DEADLINE
 
 # The part of a control period after which a solve is cut; the rest is for the estimator, the encoding and the way.
 _SOLVE_BY = 0.8
+# Of a plan, where plans get lost: of a fifth and more that is lost one in a hundred plans does not arrive.
+_MOST_REPEATS = 2
 
 
 @final
@@ -101,7 +103,7 @@ class Controller:
         self._residual = ResidualInUse(job.robot, job.residual)
         self._last_plan: Plan | None = None
         self.is_over = False
-        self._asked_again, self._repeated = False, 0
+        self._asked_again, self._repeats = False, 0
         self.events = EventLog("controller")
 
     @property
@@ -148,6 +150,7 @@ class Controller:
             estimate, observation, self._parameters, self._epoch, self._latency.value_ns, self._override, deadline_ns
         )
         self._pace.planned(observation.time_ns)
+        self._repeats = 0
         self._sequence += 1
         plan = plan_message(self._empty, self._job.task, self._sequence, observation, estimate, motion)
         if not motion.solution.is_usable:
@@ -160,9 +163,10 @@ class Controller:
         return self._last_plan
 
     def take_repeat(self) -> Plan | None:
-        """The last plan once more: when a lock-step plant repeated the observation that it answers, and once for the next
-        observation where plans get lost on their way."""
+        """The last plan once more: when a lock-step plant repeated the observation that it answers, and for the next two
+        observations where plans get lost on their way."""
         asked, self._asked_again = self._asked_again, False
+        self._repeats += asked
         return self._last_plan if asked else None
 
     def _claim(self, plan: Plan, observation: Observation) -> Claim:
@@ -208,8 +212,8 @@ class Controller:
         self._estimate = self._estimator.update(acting, self._parameters.model)
         self._observation = observation
         self._delivery.observe(observation)
-        if self._delivery.is_lossy and self._last_plan is not None and self._repeated != self._last_plan.sequence:
-            self._asked_again, self._repeated = not observation.lock_step, self._last_plan.sequence
+        is_repeated = self._delivery.is_lossy and self._repeats < _MOST_REPEATS
+        self._asked_again = is_repeated and not observation.lock_step
         if self._estimate.note:
             topic = self._estimate.note.partition(":")[0]
             self.events.tell(EventKind.ESTIMATOR, observation.time_ns, self._estimate.note, topic)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +16,7 @@ from launch.errors import CommandError, ExitCode
 from mpc_controller.bus.endpoints import Endpoints
 from mpc_controller.bus.messages import EStop, Mode
 from mpc_controller.bus.zmq_link import PlantLink
+from tests.launch.command import environment
 from tests.launch.test_live_line import OBSERVATION
 
 
@@ -86,3 +89,11 @@ def test_without_a_plant_it_says_where_none_answers(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("launch.heard_plant.TIMEOUT_S", 0.2)
     with pytest.raises(CommandError, match="no plant of 'cartpole' answers at"):
         emergency_stop("cartpole", f"ipc://{tmp_path}/bus", clear=False)
+
+
+def test_nothing_that_is_slow_to_import_keeps_a_stop_waiting() -> None:
+    code = (
+        "import sys, launch.cli, launch.commands.estop; print([m for m in ('casadi', 'scipy', 'mujoco') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=60)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
