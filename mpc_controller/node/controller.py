@@ -203,8 +203,8 @@ class Controller:
             return
         self._apply_updates(observation)
         self._latency.observe(observation)
-        if self._observation is not None and self._observation.mode is Mode.E_STOP and observation.mode is not Mode.E_STOP:
-            self.is_over = True  # the plant wants a new epoch after a stop
+        if observation.plan_epoch == self._epoch + 1 and observation.mode is not Mode.E_STOP:
+            self.is_over = True  # a stop, which takes the next epoch, was released; this is how it shows if it was not seen
         if observation.awaits_operator and not (self._observation and self._observation.awaits_operator):
             self.events.tell(EventKind.SAFETY, observation.time_ns, "an operator has to arm the robot", "arming")
         acting = self._horizon.acting(observation)

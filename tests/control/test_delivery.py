@@ -26,7 +26,14 @@ def test_few_plans_and_those_of_others_say_nothing():
     assert not followed(DeliveryEstimate(3), list(range(1, 500, 3)), epoch=2)
 
 
-def test_loss_that_ended_is_forgotten():
+def test_loss_that_ended_is_forgotten_after_seconds():
     estimate = DeliveryEstimate(3)
     assert followed(estimate, list(range(1, 200, 2)))
-    assert not followed(estimate, list(range(200, 300)))
+    assert followed(estimate, list(range(200, 700)))
+    assert not followed(estimate, list(range(700, 720)))
+
+
+def test_plans_that_arrive_because_they_are_repeated_do_not_end_the_repeats():
+    estimate = DeliveryEstimate(3)
+    assert followed(estimate, list(range(1, 200, 2)))
+    assert followed(estimate, [k for k in range(200, 5000) if k % 100])

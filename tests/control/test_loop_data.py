@@ -56,6 +56,16 @@ def test_plans_are_due_once_a_period_without_slipping():
     assert due == [0, 5, 10, 15, 20, 25]
 
 
+def test_lost_observations_put_off_the_plans_that_they_were_due_for_and_not_the_next_ones():
+    pace = Pace(10 * MS, 2 * MS)
+    due = []
+    for k in (k for k in range(51) if k not in (10, 11, 20, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35)):
+        if pace.is_due(2 * MS * k):
+            pace.planned(2 * MS * k)
+            due.append(k)
+    assert due == [0, 5, 12, 15, 21, 25, 36, 41, 46]
+
+
 def parameters() -> RuntimeParameters:
     return RuntimeParameters(ROBOT, task().problem)
 

@@ -138,6 +138,21 @@ def test_a_repeated_observation_is_answered_with_the_same_plan_once():
     assert machine.take_repeat() is None
 
 
+@pytest.mark.parametrize(("followed_of_ten", "repeats"), [(10, 0), (7, 2)])
+def test_plans_are_said_three_times_where_they_get_lost(followed_of_ten: int, repeats: int):
+    machine, said, followed = controller(), [], 0
+    for k in range(1000):
+        if k % 5 == 2 and len(said) % 10 < followed_of_ten:
+            followed = len(said)
+        machine.accept(observation(ROBOT, k, [0.1], mode=Mode.NOMINAL, plan_epoch=3, plan_sequence=followed))
+        if machine.is_due:
+            machine.plan(0)
+            said.append(0)
+        elif machine.take_repeat() is not None:
+            said[-1] += 1
+    assert said[100:199] == [repeats] * 99
+
+
 def test_a_plant_that_starts_again_ends_the_epoch():
     machine = controller()
     feed(machine, 20)
