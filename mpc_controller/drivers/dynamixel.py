@@ -79,13 +79,15 @@ class DynamixelPlant(Plant):
             self._engage(mode, register, goal)
 
     def hold(self) -> bool:
-        """Where the servos hold by themselves: in their position mode, at the angles of the tick in which the hold began."""
+        """Where the servos hold by themselves: in their position mode, at the angles of the tick in which they took it up."""
         if not self._options.holds_itself:
             return False
-        if self._held is None and np.isfinite(self._angles).all():
+        # Without torque they may have been moved: then only what all of them say in this very tick tells where they are.
+        is_known = self._engaged is not None or len(self._motions) == len(self._options.ids)
+        if self._held is None and is_known and np.isfinite(self._angles).all():
             self._held = self._units.position_ticks(self._angles)
         if self._held is None:
-            return True  # no servo was ever heard: the torque stays as it is, off
+            return True  # nobody knows where to hold: the torque stays as it is
         if self._engaged == table_of.POSITION_MODE:
             self._bus.write(table_of.GOAL_POSITION, self._held)
         else:
@@ -95,6 +97,7 @@ class DynamixelPlant(Plant):
     def stop(self) -> bool:
         """Torque off, said again in every tick."""
         self._disengage()
+        self._held = None
         return True
 
     def health(self) -> Mapping[str, float]:
@@ -154,7 +157,7 @@ class DynamixelPlant(Plant):
         if not (tripped or idle):
             self._tries = 0
             return
-        self._engaged = None  # the next command or hold engages again
+        self._engaged = self._held = None  # the next command or hold engages again, a hold where they are by then
         self._tries += 1
         if self._tries > _ENGAGE_TRIES and not self.failure:
             self.failure = f"servos {idle or self._options.ids} don't take up their mode"

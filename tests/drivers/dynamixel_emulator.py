@@ -16,6 +16,7 @@ import struct
 import threading
 import time
 import tty
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 PING, READ, WRITE, STATUS, SYNC_READ, SYNC_WRITE, BULK_READ, BULK_WRITE = 0x01, 0x02, 0x03, 0x55, 0x82, 0x83, 0x92, 0x93
@@ -23,7 +24,7 @@ BROADCAST = 0xFE
 RANGE_ERROR, ACCESS_ERROR = 0x04, 0x07
 MODEL_XM430 = 1020
 INERTIA, FRICTION, TORQUE_PER_AMPERE, CURRENT_UNIT = 0.05, 0.1, 1.78, 2.69e-3
-STEP_S = 0.001
+STEP_S, LONGEST_TICK_S = 0.001, 0.02
 LOOP = 20.0  # rad/s, of the firmware's position loop
 
 
@@ -122,14 +123,17 @@ class DynamixelEmulator:
         self.instructions: list[tuple[int, int, bytes]] = []  # ID, instruction, parameters
         self.bad_packets = 0
         self.lock = threading.Lock()
+        self.time_s = 0.0  # its own: a machine too busy to serve it in time does not trip its watchdogs
         self._advanced_s = time.monotonic()
+        self._stop = threading.Event()
         self._master, slave = pty.openpty()
         tty.setraw(slave)
         self.port, self._slave = os.ttyname(slave), slave
         self._waiting = b""
         self._stop_reader, self._stop_writer = os.pipe()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._serve, self._tick)]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> DynamixelEmulator:
         return self
@@ -138,9 +142,11 @@ class DynamixelEmulator:
         self.unplug()
 
     def unplug(self) -> None:
-        if self._thread.is_alive():
+        if not self._stop.is_set():
+            self._stop.set()
             os.write(self._stop_writer, b"x")
-            self._thread.join(5)
+            for thread in self._threads:
+                thread.join(5)
             for descriptor in (self._master, self._slave, self._stop_reader, self._stop_writer):
                 os.close(descriptor)
 
@@ -150,12 +156,26 @@ class DynamixelEmulator:
             self._advance()
         return self.servos[servo]
 
+    def put_joints(self, angles: Sequence[float]) -> None:
+        """As a hand moves them."""
+        with self.lock:
+            for servo, angle in zip(self.servos.values(), angles, strict=True):
+                servo.angle, servo.rate = angle, 0.0
+                servo.refresh(0.0)
+
     def _advance(self) -> None:
         now_s = time.monotonic()
+        self._advanced_s = max(self._advanced_s, now_s - LONGEST_TICK_S)
         steps = int((now_s - self._advanced_s) / STEP_S)
         self._advanced_s += steps * STEP_S
+        self.time_s += steps * STEP_S
         for servo in self.servos.values():
-            servo.advance(steps * STEP_S, self._advanced_s)
+            servo.advance(steps * STEP_S, self.time_s)
+
+    def _tick(self) -> None:
+        while not self._stop.wait(LONGEST_TICK_S / 4):
+            with self.lock:
+                self._advance()
 
     def _serve(self) -> None:
         while True:
@@ -187,7 +207,7 @@ class DynamixelEmulator:
         number, instruction, data = packet[4], packet[7], packet[8:]
         self.instructions.append((number, instruction, data))
         for servo in self.servos.values():
-            servo.heard_s = time.monotonic()
+            servo.heard_s = self.time_s
         if instruction == PING:
             for servo in self.servos.values():
                 if number in (servo.number, BROADCAST):
