@@ -13,6 +13,7 @@ from mpc_controller.solvers.solution import Status
 
 _HEALTH = "health of the robot"
 _PLANT = "plant"
+_USABLE = tuple(int(status) for status in Status if status.is_usable)  # any number may come
 
 
 @final
@@ -163,15 +164,23 @@ class BusListener:
             self._plant_age_ms.add(observation.plan_age_ns * 1e-6)
 
     def _hear(self, event: Event) -> None:
+        """What calls itself a plant or a controller and cannot be read is one more that speaks."""
         introduction = Introduction.of(event)
         if introduction:
             self._introductions[int(event.details["epoch"])] = introduction
-        if event.source != _PLANT:
+        if event.source != _PLANT or not self._hear_plant(event):
             self._speakers[event.source] += 1
-        elif event.text == _HEALTH:
-            self._health = {name: float(value) for name, value in event.details.items()}
-        elif "rejected_plans" in event.details:
-            self._counters = {name: int(value) for name, value in event.details.items()}
+
+    def _hear_plant(self, event: Event) -> bool:
+        """Whether it could be read."""
+        try:
+            if event.text == _HEALTH:
+                self._health = {name: float(value) for name, value in event.details.items()}
+            elif "rejected_plans" in event.details:
+                self._counters = {name: int(value) for name, value in event.details.items()}
+        except ValueError:
+            return False
+        return True
 
 
 @final
@@ -211,7 +220,7 @@ class _Plans:
         self._stream.add(plan.start_ns, now_ns)
         self._last = plan
         self._count += 1
-        self._failed += not Status(plan.status).is_usable
+        self._failed += plan.status not in _USABLE
         self._missed += plan.deadline_missed
         self._solve_us.add(plan.solve_time_ns * 1e-3)
         self._loop_us.add(plan.loop_time_ns * 1e-3)

@@ -9,6 +9,7 @@ from typing import final
 
 from mpc_controller.bus.messages import Event, EventKind
 
+_LARGEST_EPOCH = 2**64 - 1
 _PARAMETER = "parameter."  # before the names of parameters
 
 
@@ -41,15 +42,18 @@ class Introduction:
 
     @staticmethod
     def of(event: Event) -> Introduction | None:
-        """What an event says of that; None when it is about something else."""
+        """What an event says of that; None when it is about something else, or cannot be read: its epoch, too."""
         told = event.details
         if event.source != "controller" or not {"epoch", "rate_hz", "plant_rate_hz", "estimator"} <= told.keys():
             return None
         try:
             rates = float(told["rate_hz"]), float(told["plant_rate_hz"])
             delay_s = float(told.get("control_delay_s", "0"))
+            epoch = int(told["epoch"])
             values = {name.removeprefix(_PARAMETER): float(v) for name, v in told.items() if name.startswith(_PARAMETER)}
         except ValueError:
+            return None
+        if not 0 <= epoch <= _LARGEST_EPOCH:
             return None
         if not all(math.isfinite(rate) and rate > 0 for rate in rates) or not 0 <= delay_s < math.inf:
             return None

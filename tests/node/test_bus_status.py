@@ -102,3 +102,33 @@ def test_a_plant_that_starts_again_starts_a_new_count():
     plant = listener.status(0, 500.0).plant
     assert plant is not None
     assert (plant.lost, plant.rate_hz) == (0, pytest.approx(500.0))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        Event(EventKind.INFO, 0, "plant", "totals so far", details={"rejected_plans": "abc"}),
+        Event(EventKind.INFO, 0, "plant", "totals so far", details={"rejected_plans": "1" * 5000}),
+        Event(EventKind.INFO, 0, "plant", "health of the robot", details={"temperature": "warm"}),
+        *(
+            Event(EventKind.INFO, 0, "controller", "", details={"rate_hz": "1", "plant_rate_hz": "1", "estimator": ""} | more)
+            for more in ({"epoch": "abc"}, {"epoch": "-1"}, {"epoch": str(2**64)}, {"epoch": "1" * 5000})
+        ),
+    ],
+)
+def test_words_that_cannot_be_read_are_counted_and_say_nothing(forged: Event):
+    listener = BusListener()
+    listener.accept(forged, 0)
+    listener.accept(observation(1), 0)
+    told = listener.status(0, 500.0)
+    assert told.plant is not None
+    assert (told.plant.counters, told.plant.health, told.plant.declared_hz) == ({}, {}, 500.0)
+    assert told.speakers == {forged.source: 1}
+
+
+def test_a_plan_whose_status_nobody_knows_failed():
+    listener = BusListener()
+    listener.accept(observation(1), 0)
+    listener.accept(plan(1, status=99), 0)
+    (controller,) = listener.status(0).controllers
+    assert controller.failed == 1
