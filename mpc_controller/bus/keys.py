@@ -10,11 +10,13 @@ and each of those has a file NAME.key of their own: their pair, and the plant's 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -120,8 +122,9 @@ class KeyFolder:
         table = TomlTable.read(path)
         self.pair = KeyPair(_key_of(table, "public"), _key_of(table, "secret"))
         table.finish()
-        self._read_at: tuple[int, int] | None = None
-        self._roles: dict[str, Authorized] = {}
+        # What the file was like before it was read, and what was in it: one tuple, as two threads ask for holders, and no lock,
+        # for which a tick would wait. Of two that read at a time one may leave what is older; its stamp then differs.
+        self._known: tuple[tuple[int, ...], dict[str, Authorized]] = ((), {})
         self.authorized()
 
     @staticmethod
@@ -152,36 +155,48 @@ class KeyFolder:
             raise KeysError(f"'{name}' is no name of a key; it may have letters, digits, '_', '-' and '.', 64 at most")
         if public is not None and not _Z85.fullmatch(public):
             raise KeysError(f"'{public}' is no public key; it has 40 characters of Z85, as `mpc keys list` shows them")
-        before = self.authorized()
-        if any(peer.name == name for peer in before):
-            raise KeysError(f"there is a key '{name}' already; revoke it first, or take another name")
         pair = None if public is not None else KeyPair.new()
         known = public or (pair.public if pair else "")
-        if twin := next((peer.name for peer in before if peer.public == known), None):
-            raise KeysError(f"this public key is authorized already, as '{twin}'")
         today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-        self._write((*before, Authorized(name, role, known, today)))
+        with self._alone():
+            before = self.authorized()
+            if any(peer.name == name for peer in before):
+                raise KeysError(f"there is a key '{name}' already; revoke it first, or take another name")
+            if twin := next((peer.name for peer in before if peer.public == known), None):
+                raise KeysError(f"this public key is authorized already, as '{twin}'")
+            self._write((*before, Authorized(name, role, known, today)))
         return None if pair is None else PeerKey(name, role, pair, self.pair.public)
 
     def revoke(self, name: str) -> None:
         """From now on the key's holder is nobody. Raises KeysError when there is none, TomlError, OSError."""
-        before = self.authorized()
-        if all(peer.name != name for peer in before):
-            names = ", ".join(peer.name for peer in before) or "nobody"
-            raise KeysError(f"there is no key '{name}'; authorized are: {names}")
-        self._write(tuple(peer for peer in before if peer.name != name))
+        with self._alone():
+            before = self.authorized()
+            if all(peer.name != name for peer in before):
+                names = ", ".join(peer.name for peer in before) or "nobody"
+                raise KeysError(f"there is no key '{name}'; authorized are: {names}")
+            self._write(tuple(peer for peer in before if peer.name != name))
 
     def holder(self, public: str) -> Authorized | None:
         """Who has this public key now; None for nobody. A file that cannot be read authorizes nobody."""
         try:
             status = (self.folder / _AUTHORIZED).stat()
-            now = (status.st_mtime_ns, status.st_ino)
-            if now != self._read_at:
-                self._roles = {peer.public: peer for peer in self.authorized()}
-                self._read_at = now
+            stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+            known = self._known
+            if stamp != known[0]:
+                self._known = known = (stamp, {peer.public: peer for peer in self.authorized()})
         except (ValueError, OSError):
-            self._roles, self._read_at = {}, None
-        return self._roles.get(public)
+            self._known = known = ((), {})
+        return known[1].get(public)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process, or thread, at a time changes what the folder holds: else one writes back what another has revoked."""
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _write(self, peers: tuple[Authorized, ...]) -> None:
         blocks = [f'["{p.name}"]\nrole = "{p.role}"\npublic = "{p.public}"\nadded = "{p.added}"\n' for p in peers]
