@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, final
 
 import numpy as np
@@ -25,6 +25,18 @@ def as_vector(reading: object) -> Array:
     return vector if vector.ndim == 1 else np.zeros(0)
 
 
+def measured_quaternions(robot: Robot) -> tuple[list[int], ...]:
+    """Where in Robot.measured the unit quaternions are."""
+    names, measured = robot.dynamics.state_names, robot.measured
+    starts = [start for start in robot.dynamics.manifold.quaternions if names[start] in measured]
+    return tuple([measured.index(name) for name in names[start : start + 4]] for start in starts)
+
+
+def are_unit(vector: Array, quaternions: Sequence[list[int]]) -> bool:
+    """Whether these of its entries have unit length (to 10 %)."""
+    return all(abs(np.linalg.norm(vector[block]) - 1.0) <= _UNIT_LENGTH for block in quaternions)
+
+
 @final
 class MeasurementCheck:
     """Sound readings have one finite number for each of Robot.measured, and unit quaternions (to 10 %).
@@ -34,13 +46,9 @@ class MeasurementCheck:
     """
 
     def __init__(self, robot: Robot, noisy: Collection[str] = ()) -> None:
-        names, measured = robot.dynamics.state_names, robot.measured
+        measured = robot.measured
         self._measured, self._count = measured, len(measured)
-        self._quaternions = [
-            np.array([measured.index(name) for name in names[start : start + 4]])
-            for start in robot.dynamics.manifold.quaternions
-            if names[start] in measured
-        ]
+        self._quaternions = measured_quaternions(robot)
         unknown = [name for name in noisy if name not in measured]
         if unknown:
             given = f"'{robot.name}' does not measure {', '.join(unknown)}, of noisy sensors"
@@ -53,9 +61,8 @@ class MeasurementCheck:
         """What is wrong with the reading of this tick in one phrase; '' when it is sound."""
         if vector.shape != (self._count,) or not np.isfinite(vector).all():
             return f"{self._count} finite numbers are needed"
-        for block in self._quaternions:
-            if abs(np.linalg.norm(vector[block]) - 1.0) > _UNIT_LENGTH:
-                return "a quaternion must have unit length"
+        if not are_unit(vector, self._quaternions):
+            return "a quaternion must have unit length"
         return self._frozen(vector, now_ns) if len(self._noisy) else ""
 
     def _frozen(self, vector: Array, now_ns: int) -> str:

@@ -8,6 +8,7 @@ from typing import Final, final
 import numpy as np
 
 from mpc_controller.bus.messages import Observation
+from mpc_controller.control.measurement import are_unit, measured_quaternions
 from mpc_controller.robot import Robot
 
 _RESTARTED: Final = 10  # observations in a row
@@ -29,6 +30,8 @@ def refusal(observation: Observation, robot: Robot) -> tuple[str, str] | None:
     if not (np.isfinite(observation.measured).all() and np.isfinite(observation.control).all()):
         bad = [n for n, v in zip(robot.measured, observation.measured, strict=True) if not np.isfinite(v)]
         return "not finite", f"observation {observation.sequence}: not finite: {', '.join(bad) or 'control'}"
+    if not are_unit(observation.measured, measured_quaternions(robot)):
+        return "not a rotation", f"observation {observation.sequence}: a quaternion does not have unit length"
     return None
 
 

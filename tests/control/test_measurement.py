@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpc_controller.control.measurement import MeasurementCheck, as_vector
+from mpc_controller.control.measurement import MeasurementCheck, as_vector, measured_quaternions
 from robots import load_robot
 from tests.control.machines import MS, sled, top
 
@@ -56,3 +56,9 @@ def test_a_sensor_at_rest_that_has_no_noise_is_not_frozen():
 def test_noise_of_what_is_not_measured_is_refused():
     with pytest.raises(ValueError, match="does not measure q_dot, of noisy sensors; it does q"):
         MeasurementCheck(sled(), ("q", "q_dot"))
+
+
+def test_where_quaternions_are_is_found_by_name():
+    (block,) = measured_quaternions(top())
+    assert [top().measured[i] for i in block] == ["qw", "qx", "qy", "qz"]
+    assert measured_quaternions(sled()) == ()
