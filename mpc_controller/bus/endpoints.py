@@ -14,6 +14,7 @@ from typing import final
 from mpc_controller.bus.keys import Credentials
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_PORT = re.compile(r"[0-9]{1,5}")
 _LONGEST_IPC_PATH = 107  # bytes of sun_path in sockaddr_un, less the closing zero (unix(7))
 
 
@@ -87,7 +88,7 @@ def _ipc(address: str, path: str) -> Endpoints:
 
 def _tcp(address: str, rest: str, *, has_keys: bool) -> Endpoints:
     host, _, port_text = rest.rpartition(":")
-    if not (host and port_text.isascii() and port_text.isdigit() and 1 <= int(port_text) <= 65534):
+    if not (host and _PORT.fullmatch(port_text) and 1 <= int(port_text) <= 65534):
         raise BusError(f"address '{address}': expected tcp://127.0.0.1:PORT with a port in 1..65534; the next one is used too")
     if not _is_loopback(host) and not has_keys:
         raise BusError(
