@@ -24,6 +24,7 @@ from typing import final
 import numpy as np
 
 from mpc_controller.arrays import Array
+from mpc_controller.drivers.host import is_host
 from mpc_controller.toml_table import TomlTable
 
 
@@ -50,7 +51,8 @@ class MavlinkOptions:
 def mavlink_options(table: TomlTable) -> MavlinkOptions:
     """Check the table in full. Raises TomlError."""
     host, _, port = (table.text("listen", "127.0.0.1:14540") or "").rpartition(":")
-    if not (host and port.isdigit() and 0 < int(port) < 65536):
+    # isdigit() alone takes superscripts, too, which int() does not.
+    if not (is_host(host) and len(port) <= 5 and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise table.error("listen", "must be an address of this machine and a port, such as '127.0.0.1:14540'")
     if not table.has("rate_gain"):
         raise table.lacks(

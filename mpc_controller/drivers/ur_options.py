@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
+from mpc_controller.drivers.host import is_host
 from mpc_controller.toml_table import TomlTable
 
 JOINTS: Final = 6
@@ -53,8 +54,11 @@ def ur_options(table: TomlTable, plant_rate_hz: float) -> UrOptions:
     watchdog_hz = table.number("watchdog_hz", min(20.0, plant_rate_hz / 2), 1, 250) or 20.0
     if watchdog_hz > plant_rate_hz / 2:
         raise table.error("watchdog_hz", f"must be at most half the plant's rate of {plant_rate_hz:g} Hz")
+    host = table.required_text("host")
+    if not is_host(host):
+        raise table.error("host", "must be the robot's address or name, such as '192.168.1.10'")
     return UrOptions(
-        host=table.required_text("host"),
+        host=host,
         is_servo=mode == "servoj",
         frequency_hz=table.number("frequency_hz", 500.0, 1, 500) or 500.0,
         watchdog_hz=watchdog_hz,

@@ -146,6 +146,10 @@ def test_a_robot_that_does_not_fly_is_refused(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ('listen = "here"\n', "'driver.listen' is 'here'; it must be an address of this machine and a port"),
+        ('listen = "127.0.0.1:²"\n', "'driver.listen' is '127.0.0.1:²'; it must be an address of this machine and a port"),
+        (f'listen = "127.0.0.1:{"1" * 5000}"\n', "it must be an address of this machine and a port"),
+        ('listen = "127.0.0.1:65536"\n', "it must be an address of this machine and a port"),
+        ('listen = "a\\u0000b:14540"\n', "it must be an address of this machine and a port"),
         ("", "no 'driver.rate_gain'; it must be a list of 3 numbers"),
         ("rate_gain = [1, 2]\n", "must be a list of 3 numbers in"),
         ('rate_gain = [1, 2, 3]\nstop = "fall"\n', "must be one of land, disarm"),

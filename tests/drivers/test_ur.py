@@ -228,6 +228,8 @@ def test_a_robot_that_is_not_there_or_takes_no_program_is_named(
     [
         ('mode = "movej"\nhost = "x"\n', "'driver.mode' is 'movej'; it must be one of speedj, servoj"),
         ('mode = "speedj"\n', "no 'driver.host'"),
+        ('mode = "speedj"\nhost = "a..b"\n', "'driver.host' is 'a..b'; it must be the robot's address or name"),
+        ('mode = "speedj"\nhost = "ä"\n', "it must be the robot's address or name"),
         ('mode = "speedj"\nhost = "x"\nwatchdog_hz = 100\n', "must be at most half the plant's rate of 125 Hz"),
         ('mode = "servoj"\nhost = "x"\ngain = 50\n', r"must be an integer in \[100, 2000\]"),
     ],
