@@ -21,7 +21,7 @@ _RATE_HZ = 500
 
 def storm(scale: Scale) -> Outcome:
     """A fifth of all frames lost, a fifth doubled, the rest delayed by up to 4 ms and one in ten held back behind 50 others."""
-    seconds = scale.times(30, 6)
+    seconds = scale.times(30, 8)
     task = load_robot(_ROBOT).tasks[_TASK]()
     costs = []
     for weather in (Weather(), _STORM):
