@@ -44,7 +44,8 @@ class MavlinkPlant(Plant):
     """Opened once the autopilot's heartbeat has come. Until the first command the pilot's mode stays as it is.
 
     Commands: OFFBOARD, armed if so configured. Hold: the autopilot's own HOLD mode, with set-points going on as proof of life,
-    so that OFFBOARD can be entered again. Stop: LAND, or disarmed at once. When a pilot or a failsafe takes over, the node ends
+    so that OFFBOARD can be entered again. Stop: LAND, or disarmed at once; of a robot that this driver has never commanded, a
+    pilot's, nothing. When a pilot or a failsafe takes over, the node ends
     and leaves the robot to them.
     """
 
@@ -72,7 +73,7 @@ class MavlinkPlant(Plant):
             self._heartbeat_s = now_s
             self._link.send("heartbeat", _ONBOARD_COMPUTER, _NO_AUTOPILOT, 0, 0, _ACTIVE, 3)
         if self._has_commanded:
-            self._modes.watch_arming()
+            self._modes.watch(now_s)
         silent = now_s - self._link.heartbeat_s > self._options.lost_after_s
         lost = f"no heartbeat of the autopilot for {self._options.lost_after_s:g} s" if silent else ""
         self.failure = self.failure or self._modes.failure or self._link.failure or lost
@@ -96,10 +97,12 @@ class MavlinkPlant(Plant):
         return True
 
     def stop(self) -> bool:
-        """By LAND, or with the motors off."""
+        """By LAND, or with the motors off; a robot that a pilot flies, and that was never taken from them, stays theirs."""
         now_s = self._now_s()
         self._is_stopped = True
-        if self._options.lands:
+        if not self._has_commanded:
+            self._prove_life(now_s)
+        elif self._options.lands:
             self._modes.keep(FlightMode.LAND, now_s)
         elif now_s - self._disarm_s >= _PROOF_OF_LIFE_S and not self._modes.is_taken_away:
             self._disarm_s = now_s

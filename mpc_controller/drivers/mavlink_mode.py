@@ -63,12 +63,7 @@ class ModeKeeper:
         is_in_it = self._is_in(mode, now_s)
         if self.failure or self.is_taken_away:
             return is_in_it
-        if self._is_reached and not is_in_it:
-            self.is_taken_away = True
-            number = self._link.heartbeat.custom_mode
-            where = f"{number >> 16 & 0xFF}.{number >> 24}"
-            self.failure = f"the autopilot left {mode.name} for mode {where}: a pilot or a failsafe took over"
-        elif not is_in_it and now_s - self._began_s > self._timeout_s:
+        if not is_in_it and now_s - self._began_s > self._timeout_s:
             reason = self._result(_DO_SET_MODE)
             self.failure = f"the autopilot did not enter {mode.name} within {self._timeout_s:g} s: {reason}"
         elif not is_in_it and now_s - self._asked_s >= _ASK_EVERY_S:
@@ -88,9 +83,16 @@ class ModeKeeper:
             return True  # it has landed, or never flew
         return link.heartbeat_s >= self._settled_s and link.heartbeat.custom_mode == mode.number
 
-    def watch_arming(self) -> None:
-        """Motors that are switched off in flight, by anyone else, stay off."""
-        expected = self._is_disarming or self.mode is FlightMode.LAND
+    def watch(self, now_s: float) -> None:
+        """Whether a mode, or the motors, were taken away. Called before anything is asked for, which would hide it."""
+        mode = self.mode
+        if mode is not None and self._is_reached and not self.failure and not self._is_in(mode, now_s):
+            self.is_taken_away = True
+            number = self._link.heartbeat.custom_mode
+            where = f"{number >> 16 & 0xFF}.{number >> 24}"
+            self.failure = f"the autopilot left {mode.name} for mode {where}: a pilot or a failsafe took over"
+        # Motors that are switched off in flight, by anyone else, stay off.
+        expected = self._is_disarming or mode is FlightMode.LAND
         if self._was_armed and not self.is_armed and not expected and not self.failure:
             self.is_taken_away = True
             self.failure = "the autopilot was disarmed: by a pilot, by a failsafe, or because it landed"

@@ -25,11 +25,13 @@ ACCEPTED, TEMPORARILY_REJECTED, DENIED = 0, 1, 2
 RATE_GAIN, ATTITUDE_GAIN, HOVER_THROTTLE = np.array([20.0, 20.0, 10.0]), np.array([6.5, 6.5, 2.8]), 0.5
 MASS, INERTIA = 0.027, np.array([1.66e-5, 1.67e-5, 2.93e-5])
 LEVER, TORQUE_PER_THRUST, LARGEST_THRUST = 0.046 / 2**0.5, 0.006, 0.15
-STEP_S = 0.002
+STEP_S, LONGEST_TICK_S = 0.002, 0.02
 # OFFBOARD: more than 2 Hz, for a second before it is entered (less where tests are in a hurry), and left when no set-point came
 # for COM_OF_LOSS_T.
 SET_POINT_GAP_S, LOSS_S = 0.5, 0.5
 LAND_SPEED = 0.3
+# The air stands still while a set-point is later than this: a machine too busy for its driver does not make it fly away.
+LATE_S = 0.04
 
 
 def mixer(torque: Array, thrust: float) -> Array:
@@ -74,6 +76,8 @@ class Px4Emulator:
         self.set_points: list[tuple[float, common.MAVLink_set_attitude_target_message]] = []
         self.heard: set[str] = set()
         self.is_mute = self.refuses = False
+        self.heartbeats = 0  # so many were sent
+        self.time_s = 0.0  # its own: a machine too busy to serve it in time does not make it miss set-points
         self.garble = 0  # so many of the next datagrams have a flipped bit
         self._heartbeat_s, self._uses_odometry, self._stream_s = heartbeat_s, uses_odometry, stream_s
         self._interval_s = 1 / 30
@@ -108,15 +112,19 @@ class Px4Emulator:
         self._held = self.truth.copy()
 
     def _fly(self) -> None:
-        began_s, steps = time.monotonic(), 0
+        before_s, flown_s = time.monotonic(), 0.0
         while not self._stop.is_set():
             self._listen()
             now_s = time.monotonic()
-            self._watch(now_s)
-            while steps * STEP_S < now_s - began_s:
+            self.time_s += min(now_s - before_s, LONGEST_TICK_S)
+            before_s = now_s
+            self._watch(self.time_s)
+            is_late = self.mode == OFFBOARD and self.time_s - self.set_points[-1][0] > LATE_S
+            flown_s = self.time_s if is_late else flown_s
+            while flown_s + STEP_S <= self.time_s:
                 self.plant.apply(self._thrusts())
-                steps += 1
-            self._tell(now_s)
+                flown_s += STEP_S
+            self._tell(self.time_s)
 
     def _listen(self) -> None:
         try:
@@ -127,7 +135,7 @@ class Px4Emulator:
             kind = message.get_type()
             self.heard.add(kind)
             if kind == "SET_ATTITUDE_TARGET":
-                now_s = time.monotonic()
+                now_s = self.time_s
                 if not self.set_points or now_s - self.set_points[-1][0] > SET_POINT_GAP_S:
                     self._stream_began_s = now_s
                 self.set_points.append((now_s, message))
@@ -139,7 +147,7 @@ class Px4Emulator:
             return TEMPORARILY_REJECTED
         if message.command == common.MAV_CMD_DO_SET_MODE:
             mode = int(message.param2) << 16 | int(message.param3) << 24
-            if mode == OFFBOARD and not self._has_stream(time.monotonic()):
+            if mode == OFFBOARD and not self._has_stream(self.time_s):
                 return DENIED
             if mode != self.mode:
                 self.pilot(mode)
@@ -172,6 +180,7 @@ class Px4Emulator:
     def _tell(self, now_s: float) -> None:
         if now_s >= self._next_heartbeat_s:
             self._next_heartbeat_s = now_s + self._heartbeat_s
+            self.heartbeats += not self.is_mute
             self._send(common.MAVLink_heartbeat_message(2, 12, 1 | (128 if self.armed else 0), self.mode, 4, 3))
         if now_s >= self._next_telemetry_s:
             self._next_telemetry_s = now_s + self._interval_s

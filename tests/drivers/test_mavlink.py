@@ -79,7 +79,7 @@ def spin(plant: Plant, seconds: float, act: Callable[[], object], period_s: floa
 def spin_until(plant: Plant, condition: Callable[[], bool], act: Callable[[], object], at_most_s: float = 5.0) -> None:
     end_s = time.monotonic() + at_most_s
     while not condition():
-        assert time.monotonic() < end_s
+        assert time.monotonic() < end_s, plant.failure
         spin(plant, 0.02, act)
 
 
@@ -257,6 +257,42 @@ def test_whoever_takes_over_keeps_the_robot(tmp_path: Path, mode: int) -> None:
         plant.close()
         time.sleep(0.05)
         assert px4.mode == mode
+
+
+@pytest.mark.parametrize("stop", ["land", "disarm"])
+def test_a_stop_leaves_the_robot_to_a_pilot_whom_nothing_was_ever_taken_from(tmp_path: Path, stop: str) -> None:
+    port = free_port()
+    with Px4Emulator(port, height=0.5) as px4:
+        plant = opened(tmp_path, port, f'arm = true\nstop = "{stop}"')
+        spin(plant, 0.1, plant.hold)
+        first = len(px4.set_points)
+        spin(plant, 0.5, plant.stop)
+        assert len(px4.set_points) > first + 3  # it lives
+        plant.close()
+        time.sleep(0.05)
+        assert (px4.modes, px4.armed) == ([POSCTL], True)
+
+
+@pytest.mark.parametrize("stop", ["land", "disarm"])
+def test_a_stop_in_the_tick_that_tells_of_a_pilot_leaves_the_robot_to_the_pilot(tmp_path: Path, stop: str) -> None:
+    port = free_port()
+    with Px4Emulator(port, height=0.5) as px4:
+        plant = opened(tmp_path, port, f'stop = "{stop}"')
+        spin(plant, 0.3, plant.hold)
+        spin_until(plant, lambda: px4.mode == OFFBOARD, lambda: plant.apply(HOVER))
+        spin(plant, 0.6, lambda: plant.apply(HOVER))
+        px4.pilot(POSCTL)
+        told = px4.heartbeats
+        wait_for(lambda: px4.heartbeats > told + 1)
+        plant.read()
+        for _ in range(5):
+            plant.stop()
+            time.sleep(0.02)
+            plant.read()
+        assert plant.failure.startswith("the autopilot left OFFBOARD for mode 3.0")
+        plant.close()
+        time.sleep(0.05)
+        assert (px4.mode, px4.armed) == (POSCTL, True)
 
 
 def test_a_refusal_is_told_with_its_reason(tmp_path: Path) -> None:
