@@ -108,8 +108,13 @@ def follow_parent(parent: int) -> None:
 
 
 def describe_exit(code: int) -> str:
-    """'exit code 3', or 'killed by SIGKILL'."""
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    """'exit code 3', or 'killed by SIGKILL'; signals without a name, such as those of real time, go by their number."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
 
 
 def wait_ready(children: Sequence[Child], timeout_s: float, stopped: Callable[[], bool]) -> Child | None:
