@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Collection
 from typing import Final, final
 
@@ -18,19 +17,18 @@ from mpc_controller.bus.io_threads import new_context
 from mpc_controller.bus.keys import KeyFolder, PeerKey
 from mpc_controller.bus.messages import Message
 from mpc_controller.bus.socket_files import SocketFiles, private_files
+from mpc_controller.bus.subscriptions import Subscriptions, new_presence
 
 # What the plant keeps of each peer; more waits at the peer. Of the largest plans these would be 0.13 GB.
 _PLANT_HIGH_WATER_MARK: Final = 128
-# Every peer subscribes to this and 8 bytes of its own: the plant counts peers by it. ZeroMQ sends subscriptions sorted, so a
-# peer whose presence is known has said all that it wants to hear. No frame begins like it.
-_PRESENCE: Final = b"peer"
-_PRESENCE_BYTES: Final = len(_PRESENCE) + 8
-_MOST_PEERS: Final = 256
-# Subscriptions that one call looks at, and the bytes of a longest one: those of the bus have 12 at most.
-_SUBSCRIPTIONS: Final = Budget(frames=16, bytes=2**20)
-_LONGEST_SUBSCRIPTION: Final = 256
-# What CURVE says at first is some 400 bytes long, and counts as a message.
-_LONGEST_HANDSHAKE: Final = 1024
+# Subscriptions that one call looks at.
+_SUBSCRIPTIONS: Final = 16
+# What ZeroMQ keeps of each peer for it, without keys and with: it goes on within a call of the plant for as long as there are
+# more. With keys the words with the guard (ZAP), of eight parts each, are under the same mark.
+_SUBSCRIPTIONS_KEPT: Final = (1, 16)
+# Bytes of a longest one, without keys and with. Those of the bus have 12 at most, but what is said at first counts, too: some 40
+# by ZMTP, some 400 by CURVE.
+_LONGEST_SUBSCRIPTION: Final = (64, 1024)
 _HEARTBEAT_MS: Final = 1000
 _HANDSHAKE_MS: Final = 3000
 # What a frame that nobody may send counts for in a budget: some sixty of them end a call.
@@ -48,7 +46,7 @@ class PlantLink(PlantEnd):
 
     def __init__(self, endpoints: Endpoints, io_priority: int = 0) -> None:
         super().__init__()
-        self._peers: set[bytes] = set()
+        self._subscriptions = Subscriptions(endpoints.out)
         self._files = SocketFiles(endpoints)
         self._context = new_context(io_priority)
         self._guard: Guard | None = None
@@ -59,8 +57,8 @@ class PlantLink(PlantEnd):
             self._sub.setsockopt(zmq.RCVHWM, _PLANT_HIGH_WATER_MARK)
             self._sub.subscribe(b"")
             self._pub = _socket(self._context, zmq.XPUB, endpoints)
-            self._pub.setsockopt(zmq.RCVHWM, _PLANT_HIGH_WATER_MARK)
-            self._pub.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION if self._guard is None else _LONGEST_HANDSHAKE)
+            self._pub.setsockopt(zmq.RCVHWM, _SUBSCRIPTIONS_KEPT[self._guard is not None])
+            self._pub.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION[self._guard is not None])
             with private_files():
                 if self._guard is not None:
                     self._guard.protect(self._sub)
@@ -74,14 +72,13 @@ class PlantLink(PlantEnd):
     @property
     def peers(self) -> int:
         """How many hear all that is sent from now on; `receive` brings it up to date."""
-        return len(self._peers)
+        return self._subscriptions.peers
 
     def put(self, frame: bytes) -> None:
         self._pub.send(frame, zmq.NOBLOCK)
 
     def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
-        for subscription in _drain(self._pub, 0.0, _SUBSCRIPTIONS):
-            self._count_peer(subscription)
+        self._hear_subscriptions()
         return _drain(self._sub, timeout_s, budget, None if self._guard is None else self._guard.admit)
 
     def close(self) -> None:
@@ -90,13 +87,12 @@ class PlantLink(PlantEnd):
         self._context.destroy(linger=0)
         self._files.remove()
 
-    def _count_peer(self, subscription: bytes) -> None:
-        """A subscription is a byte 1, or 0 when it ends, and what it is to. Ends also come for those that never began."""
-        begins, presence = subscription[:1] == b"\x01", subscription[1:]
-        if not begins:
-            self._peers.discard(presence)
-        elif len(presence) == _PRESENCE_BYTES and presence.startswith(_PRESENCE) and len(self._peers) < _MOST_PEERS:
-            self._peers.add(presence)
+    def _hear_subscriptions(self) -> None:
+        try:
+            for _ in range(_SUBSCRIPTIONS):
+                self._subscriptions.take(self._pub.recv(zmq.NOBLOCK, copy=False))
+        except zmq.Again:
+            return
 
 
 @final
@@ -124,7 +120,7 @@ class PeerLink(PeerEnd):
         self._sub = _socket(self._context, zmq.SUB, endpoints)
         for start in [b""] if kinds is None else [prefix(kind_of(kind)) for kind in kinds]:
             self._sub.subscribe(start)
-        self._sub.subscribe(_PRESENCE + os.urandom(_PRESENCE_BYTES - len(_PRESENCE)))
+        self._sub.subscribe(new_presence())
         self._sub.connect(endpoints.out)
         self._pub = _socket(self._context, zmq.PUB, endpoints)
         self._pub.connect(endpoints.inbox)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +21,7 @@ from tests.bus.conftest import PATIENCE_S, meet, wait_until
 
 PER_CALL = 16  # subscriptions
 MOST_PEERS = 256
+MOST_OF_ONE = 32
 
 
 class HostilePeer:
@@ -41,6 +44,17 @@ class HostilePeer:
         """One message each, of up to 255 bytes."""
         self._socket.sendall(b"".join(b"\x00" + bytes([len(body)]) + body for body in bodies))
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the plant closed the connection; what it said before is read and forgotten."""
+        self._socket.setblocking(False)
+        try:
+            return not self._socket.recv(65536)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
+
     def _read(self, size: int) -> bytes:
         return self._socket.recv(size, socket.MSG_WAITALL)
 
@@ -49,6 +63,18 @@ class HostilePeer:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+
+
+@contextlib.contextmanager
+def hostile_peers(endpoints: Endpoints, count: int) -> Iterator[list[HostilePeer]]:
+    """Many at once."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(HostilePeer(endpoints)) for _ in range(count)]
+
+
+def resident_bytes() -> int:
+    """Of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def see(plant: PlantLink, peers: int) -> None:
@@ -94,8 +120,9 @@ def test_subscriptions_that_no_peer_of_the_bus_makes_change_no_count(tmp_path: P
 
 def test_one_call_looks_at_a_bounded_number_of_subscriptions(tmp_path: Path) -> None:
     endpoints = Endpoints.of(f"ipc://{tmp_path}/robot")
-    with PlantLink(endpoints) as plant, HostilePeer(endpoints) as hostile:
-        hostile.say(*[b"\x01peer%08d" % number for number in range(200)])
+    with PlantLink(endpoints) as plant, hostile_peers(endpoints, 10) as crowd:
+        for i, hostile in enumerate(crowd):
+            hostile.say(*[b"\x01peer%08d" % (20 * i + number) for number in range(20)])
         seen = [0]
 
         def are_seen() -> bool:
@@ -107,13 +134,54 @@ def test_one_call_looks_at_a_bounded_number_of_subscriptions(tmp_path: Path) -> 
         assert max(after - before for before, after in itertools.pairwise(seen)) <= PER_CALL
 
 
-def test_a_peer_may_not_be_counted_without_end(tmp_path: Path) -> None:
+def test_peers_are_not_counted_without_end(tmp_path: Path) -> None:
     endpoints = Endpoints.of(f"ipc://{tmp_path}/robot")
-    with PlantLink(endpoints) as plant, HostilePeer(endpoints) as hostile:
-        hostile.say(*[b"\x01peer%08d" % number for number in range(1000)])
-        see(plant, MOST_PEERS)
-        hostile.say(*[b"\x00peer%08d" % number for number in range(1000)])
+    with PlantLink(endpoints) as plant:
+        with hostile_peers(endpoints, 20) as crowd:
+            for i, hostile in enumerate(crowd):
+                hostile.say(*[b"\x01peer%08d" % (20 * i + number) for number in range(20)])
+            see(plant, MOST_PEERS)
         see(plant, 0)
+
+
+@pytest.mark.parametrize("each", [b"\x01peer%08d", b"\x01%060d"], ids=["presences", "what no peer says"])
+def test_a_connection_that_asks_for_more_than_any_peer_is_ended_and_forgotten(tmp_path: Path, each: bytes) -> None:
+    endpoints = Endpoints.of(f"ipc://{tmp_path}/robot")
+    with PlantLink(endpoints) as plant, PeerLink(endpoints) as peer:
+        meet(plant, peer)
+        with HostilePeer(endpoints) as hostile:
+            hostile.say(*[each % number for number in range(MOST_OF_ONE + 1)])
+            wait_until(lambda: not plant.receive(0.005) and hostile.has_ended)
+        see(plant, 1)
+        meet(plant, peer)
+
+
+def test_connections_that_ask_for_much_together_are_ended(tmp_path: Path) -> None:
+    endpoints = Endpoints.of(f"ipc://{tmp_path}/robot")
+    with PlantLink(endpoints) as plant, PeerLink(endpoints) as peer, hostile_peers(endpoints, 50) as crowd:
+        meet(plant, peer)
+        for i, hostile in enumerate(crowd):
+            hostile.say(*[b"\x01%08d" % (MOST_OF_ONE * i + number) for number in range(MOST_OF_ONE)])
+        wait_until(lambda: not plant.receive(0.005) and any(hostile.has_ended for hostile in crowd))
+        meet(plant, peer)
+
+
+def test_thousands_of_subscriptions_by_a_peer_of_another_make_cost_no_memory(address: str) -> None:
+    endpoints = Endpoints.of(address)
+    with PlantLink(endpoints) as plant, PeerLink(endpoints) as peer, zmq.Context() as context:
+        meet(plant, peer)
+        before = resident_bytes()
+        greedy = context.socket(zmq.SUB)
+        greedy.linger = 0
+        greedy.connect(endpoints.out)
+        for _ in range(20_000):
+            greedy.subscribe(os.urandom(50))
+        mine = resident_bytes() - before  # what the greedy peer itself needs, in this process
+        for _ in range(200):
+            plant.receive(0.005)
+        assert resident_bytes() - before < mine + 5e6
+        meet(plant, peer)
+        greedy.close()
 
 
 def test_a_long_subscription_ends_its_connection_and_stops_nobody(tmp_path: Path) -> None:
