@@ -39,6 +39,11 @@ class HeardPlant:
             )
         raise CommandError(f"{self._heard.robot} did not obey: its mode is {self._heard.mode.name}", ExitCode.RUN_FAILED)
 
+    @property
+    def time_ns(self) -> int:
+        """Of its newest observation; 0 before the first."""
+        return 0 if self._heard is None else self._heard.time_ns
+
     def until(self, is_done: Callable[[Observation], bool], word: Callable[[Observation], Message]) -> Observation:
         """Say words, each about the newest observation, until one shows their effect."""
         heard = self.answer()

@@ -143,7 +143,7 @@ class _Attacker:
             Reference(1, 2**62, np.full(40, 1.0)),
             ParameterUpdate(1, {"no such name": 1.0}),
             Event(EventKind.INFO, 1, "chaos", "nothing", details={"a": "b"}),
-            Arm(_ROBOT, 1),
+            Arm(_ROBOT, 1, 0),
             self._flight.observations[-1],
         ]
         return [encode(message) for message in messages]

@@ -27,6 +27,6 @@ def arm(robot_name: str, endpoint: str | None) -> ExitCode:
         if not heard.awaits_operator:
             print(f"{robot_name} does not wait to be armed: mode {heard.mode.name}")
             return ExitCode.OK
-        heard = plant.until(lambda o: not o.awaits_operator, lambda o: Arm(robot_name, o.sequence))
+        heard = plant.until(lambda o: not o.awaits_operator, lambda o: Arm(robot_name, o.sequence, o.time_ns))
     print(f"{robot_name} is armed: a controller that plans for it leads it at once")
     return ExitCode.OK

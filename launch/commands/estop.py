@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from launch.bus_address import bus_of
 from launch.errors import CommandError, ExitCode
 from launch.heard_plant import HeardPlant
@@ -26,9 +24,11 @@ def emergency_stop(robot_name: str, endpoint: str | None, clear: bool) -> ExitCo
 
 def _stop(plant: HeardPlant) -> ExitCode:
     """Say it before anything is heard, and until the observations show that it was: whoever is there should stop."""
-    message = EStop(sequence=time.time_ns())
+    message = EStop(sequence=plant.time_ns)
     plant.answer(message)
     heard = plant.until(lambda o: o.mode is Mode.E_STOP, lambda o: message)
+    # Words are numbered by the plant's clock, which all operators share: no release from before this may end it.
+    plant.answer(EStop(sequence=heard.time_ns + 1))
     print(f"{heard.robot} is stopped: mode {heard.mode.name}", flush=True)
     if heard.robot != plant.name:
         raise CommandError(
@@ -43,8 +43,7 @@ def _release(plant: HeardPlant) -> ExitCode:
     if heard.mode is not Mode.E_STOP:
         print(f"{heard.robot} is not stopped: mode {heard.mode.name}")
         return ExitCode.OK
-    message = EStop(sequence=time.time_ns(), clear=True)
-    heard = plant.until(lambda o: o.mode is not Mode.E_STOP, lambda o: message)
+    heard = plant.until(lambda o: o.mode is not Mode.E_STOP, lambda o: EStop(sequence=o.time_ns + 2, clear=True))
     then = "an operator has to arm it" if heard.awaits_operator else "a controller that is running takes over at once"
     print(f"{heard.robot} is released: mode {heard.mode.name}; {then}")
     return ExitCode.OK

@@ -341,8 +341,8 @@ STREAMS: Mapping[Kind, Stream] = {
             wire.Arm,
             "/arm",
             False,
-            lambda m: wire.Arm(robot=m.robot, answers_sequence=m.answers_sequence),
-            lambda w: Arm(w.robot, w.answers_sequence),
+            lambda m: wire.Arm(robot=m.robot, answers_sequence=m.answers_sequence, observed_ns=m.observed_ns),
+            lambda w: Arm(w.robot, w.answers_sequence, w.observed_ns),
             lambda w: None,
         ),
     )

@@ -50,7 +50,7 @@ class McapWriter:
         self._channels = [Channel(i, topic, "protobuf", {}, i) for i, topic in enumerate(schemas, start=1)]
         self.channel_ids = {channel.topic: channel.id for channel in self._channels}
         self._counts = dict.fromkeys(self.channel_ids.values(), 0)
-        self._chunk_indices: list[ChunkIndex] = []
+        self._chunks = _ChunkIndices()
         self._open = _OpenChunk()
         self._file = path.open("xb", buffering=0)
         self.size = 0
@@ -97,7 +97,7 @@ class McapWriter:
             uncompressed_size=len(data),
         )
         self._write(chunk + indices)
-        self._chunk_indices.append(index)
+        self._chunks.add(index)
 
     def note(self, name: str, values: Mapping[str, str]) -> None:
         """Write further metadata, after all that was added."""
@@ -116,14 +116,15 @@ class McapWriter:
                 attachment_count=0,
                 channel_count=len(self._channels),
                 channel_message_counts={i: n for i, n in self._counts.items() if n},
-                chunk_count=len(self._chunk_indices),
+                chunk_count=self._chunks.count,
                 message_count=sum(self._counts.values()),
-                message_start_time=min((c.message_start_time for c in self._chunk_indices), default=0),
-                message_end_time=max((c.message_end_time for c in self._chunk_indices), default=0),
+                message_start_time=self._chunks.start_ns,
+                message_end_time=self._chunks.end_ns,
                 metadata_count=len(self._metadata_indices),
                 schema_count=len(self._schemas),
             )
-            summary = _records(*self._schemas, *self._channels, statistics, *self._chunk_indices, *self._metadata_indices)
+            summary = _records(*self._schemas, *self._channels, statistics)
+            summary += self._chunks.records() + _records(*self._metadata_indices)
             self._write(end + summary + _records(Footer(self.size + len(end), 0, 0)) + MCAP_MAGIC)
         finally:
             self._file.close()
@@ -142,6 +143,26 @@ class McapWriter:
             self._file.truncate(self.size)
             raise
         self.size += len(data)
+
+
+@final
+class _ChunkIndices:
+    """Where the chunks are, for the summary at the end; compressed until then, as an hour has thousands."""
+
+    def __init__(self) -> None:
+        self.count = self.start_ns = self.end_ns = 0
+        self._compress = zlib.compressobj()
+        self._data = bytearray()
+
+    def add(self, index: ChunkIndex) -> None:
+        self.start_ns = min(self.start_ns, index.message_start_time) if self.count else index.message_start_time
+        self.end_ns = max(self.end_ns, index.message_end_time)
+        self.count += 1
+        self._data += self._compress.compress(_records(index))
+
+    def records(self) -> bytes:
+        """All of them, as the file has them; nothing can be added any more."""
+        return zlib.decompress(self._data + self._compress.flush())
 
 
 @final

@@ -147,10 +147,14 @@ class EStop:
 @final
 @dataclass(frozen=True)
 class Arm:
-    """From an operator: controllers may lead the robot. It answers an observation that awaits this, and no older one."""
+    """From an operator: controllers may lead the robot. It answers an observation that awaits this, and no older one.
+
+    observed_ns: that observation's time, by which a plant that was started again knows that it is not one of its own.
+    """
 
     robot: str
     answers_sequence: int
+    observed_ns: int
 
 
 @final

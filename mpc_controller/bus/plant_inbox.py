@@ -10,14 +10,16 @@ from mpc_controller.bus.counts import Counts
 from mpc_controller.bus.frame import Kind, WireError, read_header
 from mpc_controller.bus.messages import Message
 
-# Plans of one call that are decoded. The plant follows the newest; two controllers may send in turn for a while.
+# Plans of one call that are decoded. The plant follows the newest; two controllers may send in turn for a while. The first ones
+# are for whom another peer's flood would drown: ZeroMQ takes from the peers in turn.
+FIRST_PLANS: Final = 4
 NEWEST_PLANS: Final = 4
 _ACTED_ON: Final = (Kind.PLAN, Kind.E_STOP, Kind.ARM)
 
 
 @final
 class PlantInbox:
-    """Decodes what the plant acts on: the newest plans, and stops and arming by operators. Of all else it checks the header."""
+    """Decodes what the plant acts on: some plans, and stops and arming by operators. Of all else it checks the header."""
 
     def __init__(self) -> None:
         self.counts = Counts()
@@ -25,12 +27,12 @@ class PlantInbox:
     def read(self, frames: Sequence[bytes]) -> tuple[list[Message], list[bytes]]:
         """Messages to act on and frames to repeat, oldest first. Bad frames are counted, never raised.
 
-        Older plans are counted as dropped and repeated unread, so that a recording has all of them.
+        The plans between are counted as dropped and repeated unread, so that a recording has all of them.
         """
         self.counts.received += len(frames)
         kinds = [self._kind(frame) for frame in frames]
         plans = [i for i, kind in enumerate(kinds) if kind is Kind.PLAN]
-        older_plans = set(plans[:-NEWEST_PLANS])
+        older_plans = set(plans[FIRST_PLANS:-NEWEST_PLANS])
         self.counts.dropped += len(older_plans)
         messages, repeated = [], []
         for i, (frame, kind) in enumerate(zip(frames, kinds, strict=True)):

@@ -229,12 +229,14 @@ class EStop(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., clear: _Optional[bool] = ...) -> None: ...
 
 class Arm(_message.Message):
-    __slots__ = ("robot", "answers_sequence")
+    __slots__ = ("robot", "answers_sequence", "observed_ns")
     ROBOT_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_NS_FIELD_NUMBER: _ClassVar[int]
     robot: str
     answers_sequence: int
-    def __init__(self, robot: _Optional[str] = ..., answers_sequence: _Optional[int] = ...) -> None: ...
+    observed_ns: int
+    def __init__(self, robot: _Optional[str] = ..., answers_sequence: _Optional[int] = ..., observed_ns: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("kind", "time_ns", "source", "text", "count", "details")

@@ -44,6 +44,14 @@ class Hold:
             self._place = self._allowed(self._with(self._rest, measured))
         return np.asarray(robot.hold(self._with(self._place, measured), self._place))
 
+    def here(self, measured: Array | None) -> Array:
+        """(nu,) What would keep it where it is measured: of a robot that holds by its own means, this goes on from."""
+        robot = self._robot
+        if measured is None or robot.passive_without_plan:
+            return robot.neutral
+        place = self._allowed(self._with(self._rest, measured))
+        return np.asarray(robot.hold(self._with(place, measured), place))
+
     def _allowed(self, state: Array) -> Array:
         """The nearest state (nx,) within the joint limits."""
         result = state.copy()

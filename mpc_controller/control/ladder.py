@@ -129,7 +129,14 @@ class Ladder:
     def arm(self, message: Arm) -> bool:
         """An operator lets controllers lead; whether that was waited for."""
         self._messages += 1
-        return message.robot == self._robot.name and self.lease.arm(self.acceptance.answered_time(message.answers_sequence))
+        observed_ns = self.acceptance.answered_time(message.answers_sequence)
+        is_ours = message.robot == self._robot.name and message.observed_ns == observed_ns
+        return is_ours and self.lease.arm(observed_ns)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a stop has come, or came and was not released."""
+        return bool(self._stopped_by)
 
     def step(self, now_ns: int) -> ModeChange | None:
         """The mode of this tick; the change, if it is one."""
@@ -148,9 +155,12 @@ class Ladder:
         return ModeChange(now_ns, before, self.mode, reason) if self.mode != before else None
 
     def _latch(self, stopped_by: str) -> None:
-        """Stop, or go on for ''. Plans from before are forgotten, and whoever made them has to begin anew."""
+        """Stop, or go on for ''. Plans from before are forgotten, and whoever led has to begin anew."""
+        if not stopped_by:
+            self.lease.released(self.acceptance.newest_ns)
+        elif not self._stopped_by:
+            self.lease.stopped(self.acceptance.newest_ns)
         self._stopped_by = stopped_by
-        self.lease.stopped(self.acceptance.newest_ns)
         self.plan = None
         self._waiting.clear()
 

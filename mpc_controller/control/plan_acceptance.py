@@ -12,7 +12,7 @@ from mpc_controller.control.reject import Reject
 from mpc_controller.robot import Robot
 from mpc_controller.solvers.solution import Status
 
-_USABLE = (Status.CONVERGED, Status.ITERATION_LIMIT)
+_USABLE = frozenset(status for status in Status if status.is_usable)
 # Observations whose times are remembered, to know how old an answer is: far more than any plan may be late.
 _REMEMBERED = 4096
 
@@ -55,13 +55,14 @@ class PlanAcceptance:
         """Why the plan is refused (None: accepted), and the time of the observation that it answers (−1: not known)."""
         observed_ns = self.answered_time(plan.answers_sequence)
         reason = self._reason(plan, now_ns, observed_ns, is_led)
-        if reason is None or (reason is Reject.FAILED and plan.epoch == self.lease.epoch):
-            self.lease.take(plan.epoch)
-            self._sequence = plan.sequence
         if reason is None:
+            self.lease.take(plan.epoch, is_led, self.newest_ns)
             self.accepted += 1
         else:
             self.rejected[reason] += 1
+        counts = plan.epoch == self.lease.epoch and self._is_young(observed_ns, now_ns)
+        if reason is None or (reason is Reject.FAILED and counts):
+            self._sequence = plan.sequence
         return reason, observed_ns
 
     def _reason(self, plan: Plan, now_ns: int, observed_ns: int, is_led: bool) -> Reject | None:
@@ -78,8 +79,12 @@ class PlanAcceptance:
             return Reject.FAILED
         return fault_of(plan, self._robot) or self._untimely(plan, now_ns, observed_ns)
 
+    def _is_young(self, observed_ns: int, now_ns: int) -> bool:
+        """Whether an answer to the observation of that time (−1: not known) is still of use."""
+        return observed_ns >= 0 and now_ns - observed_ns < self._oldest_ns
+
     def _untimely(self, plan: Plan, now_ns: int, observed_ns: int) -> Reject | None:
-        if observed_ns < 0 or now_ns - observed_ns >= self._oldest_ns:
+        if not self._is_young(observed_ns, now_ns):
             return Reject.STALE
         if plan.start_ns < observed_ns:
             return Reject.BEFORE_OBSERVATION

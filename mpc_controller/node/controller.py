@@ -89,6 +89,7 @@ class Controller:
         self._pace = Pace(self._period_ns, round(1e9 / job.robot.plant_rate_hz))
         self._latency, self._delivery = LatencyEstimate(self._period_ns, epoch), DeliveryEstimate(epoch)
         self._override: ReferenceOverride | None = None
+        self._reference: Reference | None = None  # which it is of
         self._waiting: list[ParameterUpdate | Reference] = []
         self._observation: Observation | None = None
         self._estimate: Estimate | None = None
@@ -102,7 +103,7 @@ class Controller:
         self._parameter_sequence = 0
         self._residual = ResidualInUse(job.robot, job.residual)
         self._last_plan: Plan | None = None
-        self.is_over = False
+        self.is_over = self._is_restarted = False
         self._asked_again, self._repeats = False, 0
         self.events = EventLog("controller")
 
@@ -123,10 +124,15 @@ class Controller:
 
     @property
     def operators_words(self) -> list[ParameterUpdate | Reference]:
-        """What operators said that outlives the epoch: all changed parameters in one message, and what still waits."""
+        """What operators said that outlives the epoch: all changed parameters in one message, the reference that holds, what
+        still waits. No reference outlives the plant, whose clock says until when it holds."""
         changes, residual = dict(self._parameters.changes), self._residual.data
-        changed = [ParameterUpdate(self._parameter_sequence, changes, residual)] if changes or residual else []
-        return [*changed, *self._waiting]
+        said: list[ParameterUpdate | Reference] = []
+        if changes or residual:
+            said.append(ParameterUpdate(self._parameter_sequence, changes, residual))
+        if self._override is not None and self._reference is not None and not self._is_restarted:
+            said.append(self._reference)
+        return [*said, *self._waiting]
 
     def accept(self, message: Message) -> None:
         """Take in one message of the stream; those that are not for a controller pass by."""
@@ -192,7 +198,8 @@ class Controller:
     def _observe(self, observation: Observation) -> None:
         order = self._succession.judge(observation, self._observation)
         self._asked_again = order is Order.REPEAT and observation.lock_step
-        self.is_over = self.is_over or order is Order.RESTART
+        self._is_restarted = self._is_restarted or order is Order.RESTART
+        self.is_over = self.is_over or self._is_restarted
         if order is Order.LATE:
             text = f"observation {observation.sequence} came late"
             self.events.tell(EventKind.REJECTED, self.time_ns, text, "late observations")
@@ -271,7 +278,7 @@ class Controller:
             text = f"reference {message.sequence} refused: it must be {nr} finite numbers ({names})"
             self.events.tell(EventKind.REJECTED, time_ns, text)
             return
-        self._override = ReferenceOverride(message.reference, message.until_ns)
+        self._override, self._reference = ReferenceOverride(message.reference, message.until_ns), message
         self.events.tell(EventKind.INFO, time_ns, f"reference {message.sequence} until {message.until_ns} ns")
 
     def _tell_failure(self, plan: Plan, status: Status) -> None:

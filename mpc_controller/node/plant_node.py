@@ -67,7 +67,9 @@ def run_plant(
             node.publish(now_ns, reading, truth)
             node.take_in(now_ns)
             command = node.command(now_ns)
-            if not _keeps_still(plant, node.mode):
+            if _keeps_still(plant, node.mode):
+                node.rest()
+            else:
                 plant.apply(command)
             if node.is_health_due(now_ns):
                 node.tell_health(plant.health())
@@ -181,6 +183,11 @@ class _PlantNode:
         self._finish_tick()
         return command
 
+    def rest(self) -> None:
+        """The robot keeps still by its own means: the next command starts from where it is, not from what was not applied."""
+        here = self._hold.here(self._measured)
+        self._command = gate(here, here, self._limits)[0]
+
     @property
     def mode(self) -> Mode:
         """Of this tick."""
@@ -235,7 +242,7 @@ class _PlantNode:
         while not self._stop():
             messages = self._link.receive(_ASK_AGAIN_S)
             self._accept(messages, now_ns)
-            if any(isinstance(m, Plan) and m.answers_sequence == self._sequence for m in messages):
+            if self._ladder.is_stopped or any(isinstance(m, Plan) and m.answers_sequence == self._sequence for m in messages):
                 return
             now_s = time.monotonic()
             if now_s - start_s > self._options.answer_timeout_s:

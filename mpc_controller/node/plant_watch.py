@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import statistics
 from typing import final
 
@@ -15,6 +16,7 @@ _SPACINGS = 10  # observations whose distances tell the plant's rate
 _PLAN_PERIOD_TOLERANCE = 0.01
 _PLANT_PERIOD_TOLERANCE = 0.05  # clocks of real robots skip ticks
 _LARGEST_EPOCH = 2**64 - 1  # what fits into a message
+_APART = 2**32  # epochs, in which controllers that meet a plant at once draw theirs
 
 
 @final
@@ -50,9 +52,10 @@ class PlantWatch:
         if problem and problem[0].startswith("other"):
             raise NodeError(problem[1])
         self._check_plan_period(observation.plan_period_ns)
-        if observation.plan_epoch >= _LARGEST_EPOCH:
+        if observation.plan_epoch >= _LARGEST_EPOCH - _APART:
             raise NodeError(f"the plant of '{self._robot.name}' has seen the last epoch that there is; start it again")
-        self.epoch = max(self.epoch, observation.plan_epoch + 1)
+        if self.epoch <= observation.plan_epoch + 1:  # the next one is a stop's, and others may be meeting the plant, too
+            self.epoch = observation.plan_epoch + 2 + secrets.randbelow(_APART - 2)
         if self._takes_over:
             self._led_since_ns = None
         self.follow(observation)
@@ -65,7 +68,8 @@ class PlantWatch:
 
     def _check_leader(self, observation: Observation) -> None:
         leader = observation.plan_epoch
-        if leader > self.epoch:
+        is_stop = leader == self.epoch + 1 and not observation.mode.follows_plans
+        if leader > self.epoch and not is_stop:
             raise NodeError(f"another controller (epoch {leader}) took over the plant of '{self._robot.name}'; this one ends")
         if leader == self.epoch or not observation.mode.follows_plans:
             self._led_since_ns = None

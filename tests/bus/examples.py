@@ -86,7 +86,7 @@ EXAMPLES: dict[str, Message] = {
     "parameter update": ParameterUpdate(3, {"mass": 0.027, "weight.position[0]": 10.0}),
     "e-stop": EStop(1),
     "e-stop, cleared": EStop(2, clear=True),
-    "arm": Arm("cartpole", 7),
+    "arm": Arm("cartpole", 7, 3_000_000_000),
     "event": Event(EventKind.MODE_CHANGE, 3_000_000_000, "plant", "NOMINAL to HOLD: no plan", 2, {"plan_age_ms": "21"}),
 }
 
@@ -172,6 +172,6 @@ messages = st.one_of(
     st.builds(Reference, uint64, int64, vectors),
     st.builds(ParameterUpdate, uint64, numbers),
     st.builds(EStop, uint64, st.booleans()),
-    st.builds(Arm, text, uint64),
+    st.builds(Arm, text, uint64, int64),
     st.builds(Event, st.sampled_from(EventKind), int64, text, text, uint64, st.dictionaries(text, text, max_size=3)),
 )

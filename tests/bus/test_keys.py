@@ -86,8 +86,8 @@ def test_roles_decide_what_is_heard(secured: Secured):
     assert said(secured, controller, [EStop(6, clear=True)]) == []
     assert secured.plant.counts.last_error == "'controller' would release the robot; operators alone may"
     assert secured.plant.counts.reasons["role"] == 2
-    assert said(secured, operator, [Arm("cartpole", 1)]) == [Arm("cartpole", 1)]
-    assert said(secured, controller, [Arm("cartpole", 1)]) == []
+    assert said(secured, operator, [Arm("cartpole", 1, 0)]) == [Arm("cartpole", 1, 0)]
+    assert said(secured, controller, [Arm("cartpole", 1, 0)]) == []
     assert secured.plant.counts.last_error == "ARM from 'controller', whose role is controller; it may not say that"
 
 
@@ -101,7 +101,13 @@ def test_an_observer_hears_all_and_commands_nothing(secured: Secured):
         return bool(observer.receive(0.01))
 
     wait_until(is_heard)
-    commands: list[Message] = [PLAN, EStop(1), EStop(2, clear=True), Reference(1, 0, OBSERVATION.measured), Arm("cartpole", 1)]
+    commands: list[Message] = [
+        PLAN,
+        EStop(1),
+        EStop(2, clear=True),
+        Reference(1, 0, OBSERVATION.measured),
+        Arm("cartpole", 1, 0),
+    ]
     assert said(secured, observer, commands * 50) == []
     assert secured.plant.counts.reasons["role"] == 250
 

@@ -6,7 +6,7 @@ from mpc_controller.bus import wire_pb2 as wire
 from mpc_controller.bus.codec import encode
 from mpc_controller.bus.frame import LARGEST_OTHER, LARGEST_PLAN, Kind, WireError, unwrap, wrap
 from mpc_controller.bus.messages import EStop, Message, Plan
-from mpc_controller.bus.plant_inbox import NEWEST_PLANS, PlantInbox
+from mpc_controller.bus.plant_inbox import FIRST_PLANS, NEWEST_PLANS, PlantInbox
 from tests.bus.examples import EXAMPLES, OBSERVATION, PLAN, TRUTH, names, plan
 
 
@@ -34,17 +34,17 @@ def test_what_the_plant_acts_on_is_repeated_only_when_it_can_be_read(kind: Kind)
     assert inbox.counts.reasons == {"payload": 1}
 
 
-def test_of_many_plans_the_newest_are_read_and_all_are_repeated() -> None:
-    sent: list[Message] = [plan(sequence) for sequence in range(1, 11)]
+def test_of_many_plans_the_first_and_the_newest_are_read_and_all_are_repeated() -> None:
+    sent: list[Message] = [plan(sequence) for sequence in range(1, 21)]
     sent.insert(0, EStop(1))
     frames = [encode(message) for message in sent]
     inbox = PlantInbox()
     messages, repeated = inbox.read(frames)
     kept = [m.sequence for m in messages if isinstance(m, Plan)]
-    assert kept == list(range(11 - NEWEST_PLANS, 11))
+    assert kept == [*range(1, 1 + FIRST_PLANS), *range(21 - NEWEST_PLANS, 21)]
     assert EStop(1) in messages
     assert repeated == frames
-    assert (inbox.counts.dropped, inbox.counts.rejected) == (10 - NEWEST_PLANS, 0)
+    assert (inbox.counts.dropped, inbox.counts.rejected) == (20 - FIRST_PLANS - NEWEST_PLANS, 0)
 
 
 def test_only_a_plan_may_be_large() -> None:

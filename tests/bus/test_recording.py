@@ -2,6 +2,7 @@
 
 import io
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mcap_protobuf.decoder import DecoderFactory
 from mpc_controller.bus import wire_pb2 as wire
 from mpc_controller.bus.codec import encode
 from mpc_controller.bus.frame import Kind, WireError, wrap
+from mpc_controller.bus.mcap_file import McapWriter
 from mpc_controller.bus.messages import Observation, Plan
 from mpc_controller.bus.recording import Recording, RecordingError, RecordingWriter, read_recording
 from tests.bus.conftest import wait_until
@@ -261,3 +263,29 @@ def test_messages_are_on_the_disk_soon_though_nothing_more_comes(tmp_path: Path)
             return len(sequences(read_recording(tmp_path / "run.mcap"))) == 1
 
         wait_until(is_readable)
+
+
+def test_an_hour_of_chunks_takes_less_than_a_megabyte_until_the_file_is_closed(tmp_path: Path) -> None:
+    writer = McapWriter(tmp_path / "hour.mcap", {}, {f"/{k}": (f"kind {k}", b"") for k in range(8)})
+
+    def record(first: int, count: int) -> None:
+        for k in range(first, first + count):
+            for channel in writer.channel_ids.values():
+                writer.add(channel, 500_000_000 * k + channel, 0, k, b"x" * (50 + k % 7))
+            writer.flush()
+
+    tracemalloc.start()
+    try:
+        record(0, 100)  # warm-up
+        before, _ = tracemalloc.get_traced_memory()
+        record(100, 7200)
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    writer.close()
+    assert grown < 1e6
+    with (tmp_path / "hour.mcap").open("rb") as file:
+        summary = make_reader(file).get_summary()
+    assert summary is not None
+    assert len(summary.chunk_indexes) == 7300
+    assert [c.message_start_time for c in summary.chunk_indexes] == [500_000_000 * k + 1 for k in range(7300)]

@@ -173,7 +173,8 @@ def test_a_stop_ends_the_lead():
     machine.step(0)
     machine.e_stop(EStop(1))
     assert mode_at(machine, 2 * MS) is Mode.E_STOP
-    assert offered(machine, 2 * MS, answers=1, epoch=2) is None
+    assert machine.lease.epoch == 2  # the stop's own
+    assert offered(machine, 2 * MS, answers=1, epoch=3) is None
 
 
 def test_a_stop_is_latched_whatever_plans_come():
@@ -195,7 +196,8 @@ def test_only_a_newer_clear_unlatches_and_then_a_plan_of_a_new_epoch_is_needed()
     machine.e_stop(EStop(6, clear=True))
     assert mode_at(machine, 0) is Mode.HOLD
     assert offered(machine, 2 * MS, answers=1, sequence=2) is Reject.WRONG_EPOCH
-    assert offered(machine, 2 * MS, answers=1, sequence=1, epoch=2) is None
+    assert offered(machine, 2 * MS, answers=1, sequence=1, epoch=2) is Reject.WRONG_EPOCH
+    assert offered(machine, 2 * MS, answers=1, sequence=1, epoch=3) is None
     assert mode_at(machine, 2 * MS) is Mode.NOMINAL
 
 

@@ -19,7 +19,7 @@ def verdict(lease: Lease, epoch: int, claim: Claim, is_led: bool) -> Reject | No
 def held(epoch: int = 5, operator_arms: bool = False) -> Lease:
     lease = Lease(operator_arms)
     lease.arm(0)
-    lease.take(epoch)
+    lease.take(epoch, is_led=False, observed_ns=0)
     lease.followed()
     return lease
 
@@ -42,11 +42,26 @@ def test_a_lower_epoch_never_leads(claim: Claim):
     assert verdict(held(), 4, claim, is_led=False) is Reject.WRONG_EPOCH
 
 
-def test_after_a_stop_its_holder_needs_a_new_epoch():
-    lease = held()
+@pytest.mark.parametrize("claim", list(Claim))
+def test_a_stop_takes_the_next_epoch_and_whoever_led_needs_a_later_one(claim: Claim):
+    lease = held(5)
     lease.stopped(100)
-    assert verdict(lease, 5, Claim.TAKE_OVER, is_led=False) is Reject.WRONG_EPOCH
-    assert verdict(lease, 6, Claim.IF_FREE, is_led=False) is None
+    assert lease.epoch == 6
+    lease.released(200)
+    for epoch in (5, 6):
+        assert verdict(lease, epoch, claim, is_led=False) is Reject.WRONG_EPOCH
+    assert verdict(lease, 7, Claim.NONE, is_led=False) is Reject.UNCLAIMED
+    assert verdict(lease, 7, Claim.IF_FREE, is_led=False) is None
+
+
+def test_an_epoch_after_which_there_is_none_never_leads_and_a_stop_before_it_is_the_last():
+    lease = held(2**64 - 2)
+    assert verdict(lease, 2**64 - 1, Claim.TAKE_OVER, is_led=True) is Reject.WRONG_EPOCH
+    lease.stopped(100)
+    lease.stopped(200)
+    assert lease.epoch == 2**64 - 1
+    for epoch in (2**64 - 2, 2**64 - 1):
+        assert verdict(lease, epoch, Claim.TAKE_OVER, is_led=False) is Reject.WRONG_EPOCH
 
 
 def test_without_a_word_of_the_operator_nobody_leads():
@@ -85,8 +100,29 @@ def test_a_stop_disarms_and_so_does_its_end():
     lease = held(operator_arms=True)
     lease.stopped(100)
     assert lease.arm(101)
-    lease.stopped(200)
+    lease.released(200)
     assert lease.awaits_operator
+
+
+def test_a_takeover_asks_for_the_operator_s_word():
+    lease = held(operator_arms=True)
+    assert verdict(lease, 6, Claim.TAKE_OVER, is_led=True) is None
+    lease.take(6, is_led=True, observed_ns=100)
+    assert verdict(lease, 6, Claim.NONE, is_led=False) is Reject.AWAITS_OPERATOR
+    assert not lease.arm(100)
+    assert lease.arm(101)
+    assert verdict(lease, 6, Claim.NONE, is_led=False) is None
+
+
+def test_a_word_that_nobody_made_use_of_for_half_a_minute_is_forgotten():
+    lease = Lease(operator_arms=True)
+    lease.arm(0)
+    lease.held(30_000_000_000)
+    assert not lease.awaits_operator
+    lease.held(30_000_000_001)
+    assert lease.awaits_operator
+    lease.held(60_000_000_000)
+    assert lease.arm(30_000_000_002)
 
 
 def test_where_controllers_arm_a_hold_asks_for_nobody_s_word():

@@ -153,3 +153,10 @@ def test_only_a_plan_that_says_so_takes_over_from_one_that_leads():
 
 def test_the_one_that_leads_claims_nothing():
     assert acceptance().judge(good(claim=Claim.NONE), NOW, is_led=False)[0] is None
+
+
+def test_a_failed_solve_that_answers_nothing_known_leaves_the_order_as_it_was():
+    machine = acceptance()
+    forged = good(sequence=2**64 - 1, status=int(Status.DIVERGED), answers_sequence=10**9)
+    assert machine.judge(forged, NOW, is_led=True)[0] is Reject.FAILED
+    assert machine.judge(good(), NOW, is_led=True)[0] is None

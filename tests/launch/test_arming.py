@@ -13,6 +13,7 @@ from robots import load_robot
 from tests.launch.command import run
 
 TASK = ("cartpole", "balance")
+pytestmark = pytest.mark.alone
 
 
 def armed(flight: Flight) -> str:
@@ -36,7 +37,6 @@ def test_an_operator_s_word_is_needed_at_the_start_and_after_a_controller_died()
         assert flight.observations[-1].mode is Mode.HOLD
         armed(flight)
         flight.fly(250)
-        assert armed(flight) == "cartpole does not wait to be armed: mode NOMINAL\n"
         observations = flight.observations
     assert all(o.plan_sequence == 0 for o in observations if o.awaits_operator)
     assert largest_step(observations, load_robot("cartpole")) <= 1.0 + 1e-9

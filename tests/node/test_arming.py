@@ -80,7 +80,7 @@ def operated(words: dict[int, int], pause: range, duration_s: float = 1.0) -> tu
         k = message.sequence - 1
         link.controller = None if k in pause else controller
         if k in words:
-            link.waiting.append(Arm(message.robot, words[k] + 1))
+            link.waiting.append(Arm(message.robot, words[k] + 1, words[k] * TICK_NS))
 
     link.before = before
     clock = SimulationClock(TICK_NS, real_time=False)

@@ -195,10 +195,17 @@ def test_a_plant_whose_first_words_were_not_heard_is_known_by_the_next_ones():
 def test_a_robot_that_was_stopped_and_released_is_led_by_a_new_epoch():
     machine = controller()
     feed(machine, 20)
-    machine.accept(observation(ROBOT, 20, [0.1], mode=Mode.E_STOP))
-    machine.accept(observation(ROBOT, 21, [0.1], mode=Mode.E_STOP))
+    machine.accept(observation(ROBOT, 20, [0.1], mode=Mode.E_STOP, plan_epoch=4))
+    machine.accept(observation(ROBOT, 21, [0.1], mode=Mode.E_STOP, plan_epoch=4))
     assert not machine.is_over
-    machine.accept(observation(ROBOT, 22, [0.1], mode=Mode.HOLD))
+    machine.accept(observation(ROBOT, 22, [0.1], mode=Mode.HOLD, plan_epoch=4))
+    assert machine.is_over
+
+
+def test_a_stop_and_its_release_that_were_not_seen_end_the_epoch_all_the_same():
+    machine = controller()
+    feed(machine, 20)
+    machine.accept(observation(ROBOT, 5000, [0.1], mode=Mode.HOLD, plan_epoch=4))
     assert machine.is_over
 
 

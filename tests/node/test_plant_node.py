@@ -129,7 +129,7 @@ def test_an_operators_stop_is_latched_and_gives_no_effort_within_slew():
         if observation.time_ns == 402 * MS:
             assert link.controller is not None
             assert link.controller.is_over or observation.mode is Mode.HOLD
-            link.controller = Controller(job(), epoch=2)
+            link.controller = Controller(job(), epoch=3)
 
     link.before = stop
     summary = run(plant, link, 0.6)

@@ -136,7 +136,7 @@ Refusal decode(std::string_view frame, Arm& arm) {
     wire::Arm w;
     const Refusal refusal = parse(frame, w);
     if (refusal != Refusal::none) return refusal;
-    arm = {w.robot(), w.answers_sequence()};
+    arm = {w.robot(), w.answers_sequence(), w.observed_ns()};
     return Refusal::none;
 }
 

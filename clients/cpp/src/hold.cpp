@@ -18,6 +18,12 @@ Vector Hold::command(const Vector& measured) {
     return law_(with(*place_, measured), *place_);
 }
 
+Vector Hold::here(const Vector& measured) const {
+    if (measured.empty() || robot_.passive_without_plan) return robot_.neutral;
+    const Vector place = allowed(with(rest_, measured));
+    return law_(with(place, measured), place);
+}
+
 /// The nearest state (nx) within the joint limits.
 Vector Hold::allowed(Vector state) const {
     for (const JointLimit& limit : robot_.joint_limits) {

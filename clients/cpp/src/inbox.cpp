@@ -8,8 +8,9 @@
 namespace mpc_plant {
 namespace {
 
-// The plant follows the newest; two controllers may send in turn for a while.
-constexpr std::size_t newest_plans = 4;
+// The plant follows the newest; two controllers may send in turn for a while. The first, too: where one peer floods, another's
+// plan is among them, as ZeroMQ takes from the peers in turn.
+constexpr std::size_t first_plans = 4, newest_plans = 4;
 
 }  // namespace
 
@@ -33,11 +34,14 @@ Inbox::Read Inbox::read(const std::vector<std::string>& frames) {
     }
 
     Read result;
+    std::size_t place = 0;  // among the plans
     for (const auto& [i, kind] : sound) {
         Refusal refusal = Refusal::none;
-        if (kind == Kind::plan && plans-- > newest_plans) {
+        const bool is_plan = kind == Kind::plan;
+        if (is_plan) ++place;
+        if (is_plan && place > first_plans && place + newest_plans <= plans) {
             ++dropped;
-        } else if (kind == Kind::plan) {
+        } else if (is_plan) {
             Plan plan;
             refusal = decode(frames[i], plan);
             if (refusal == Refusal::none) result.messages.emplace_back(std::move(plan));

@@ -54,8 +54,8 @@ void Ladder::e_stop(const EStop& message) {
 
 bool Ladder::arm(const Arm& message) {
     ++messages_;
-    if (message.robot != robot_.name) return false;
-    return acceptance_.lease.arm(acceptance_.answered_time(message.answers_sequence));
+    const std::int64_t observed_ns = acceptance_.answered_time(message.answers_sequence);
+    return message.robot == robot_.name && message.observed_ns == observed_ns && acceptance_.lease.arm(observed_ns);
 }
 
 std::optional<ModeChange> Ladder::step(std::int64_t now_ns) {
@@ -80,10 +80,14 @@ std::optional<ModeChange> Ladder::step(std::int64_t now_ns) {
     return ModeChange{now_ns, before, mode_, reason};
 }
 
-/// Stop, or go on for "". Plans from before are forgotten, and whoever made them has to begin anew.
+/// Stop, or go on for "". Plans from before are forgotten, and whoever led has to begin anew.
 void Ladder::latch(const std::string& stopped_by) {
+    if (stopped_by.empty()) {
+        acceptance_.lease.released(acceptance_.newest_ns());
+    } else if (stopped_by_.empty()) {
+        acceptance_.lease.stopped(acceptance_.newest_ns());
+    }
     stopped_by_ = stopped_by;
-    acceptance_.lease.stopped(acceptance_.newest_ns());
     plan_.reset();
     waiting_.clear();
 }

@@ -79,15 +79,14 @@ void PlanAcceptance::observed(std::uint64_t sequence, std::int64_t time_ns) {
 PlanAcceptance::Verdict PlanAcceptance::judge(const Plan& plan, std::int64_t now_ns, bool is_led) {
     const std::int64_t observed_ns = answered_time(plan.answers_sequence);
     const Reject found = reason(plan, now_ns, observed_ns, is_led);
-    if (found == Reject::none || (found == Reject::failed && plan.epoch == lease.epoch())) {
-        lease.take(plan.epoch);
-        sequence_ = plan.sequence;
-    }
     if (found == Reject::none) {
+        lease.take(plan.epoch, is_led, newest_ns());
         ++accepted_;
     } else {
         ++rejected_[name_of(found)];
     }
+    const bool counts = plan.epoch == lease.epoch() && is_young(observed_ns, now_ns);
+    if (found == Reject::none || (found == Reject::failed && counts)) sequence_ = plan.sequence;
     return {found, observed_ns};
 }
 
@@ -105,7 +104,7 @@ Reject PlanAcceptance::reason(const Plan& plan, std::int64_t now_ns, std::int64_
 }
 
 Reject PlanAcceptance::untimely(const Plan& plan, std::int64_t now_ns, std::int64_t observed_ns) const {
-    if (observed_ns < 0 || now_ns - observed_ns >= oldest_ns_) return Reject::stale;
+    if (!is_young(observed_ns, now_ns)) return Reject::stale;
     if (plan.start_ns < observed_ns) return Reject::before_observation;
     if (plan.start_ns > now_ns + oldest_ns_) return Reject::too_far_ahead;
     return plan.valid_until_ns <= now_ns ? Reject::ended : Reject::none;

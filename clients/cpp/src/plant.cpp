@@ -130,6 +130,12 @@ public:
         return command_;
     }
 
+    /// The robot keeps still by its own means: the next command starts from where it is, not from what was not applied.
+    void rest() {
+        const Vector here = hold_.here(measured_);
+        command_ = gate(here, here, limits_).command;
+    }
+
     Mode mode() const { return ladder_.mode(); }
 
     bool is_still() const { return mode() == Mode::hold || mode() == Mode::e_stop; }
@@ -276,7 +282,11 @@ Summary run(Plant& plant, const Robot& robot, Link& link, Clock& clock, const Ru
         node.publish(now_ns, reading);
         node.take_in();
         const Vector& command = node.command();
-        if (!node.is_still() || !plant.keeps_still(node.mode())) plant.apply(command);
+        if (node.is_still() && plant.keeps_still(node.mode())) {
+            node.rest();
+        } else {
+            plant.apply(command);
+        }
         if (node.is_health_due()) node.tell_health(plant.health());
     }
     return {node.finish(), failure};

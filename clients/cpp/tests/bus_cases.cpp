@@ -33,6 +33,7 @@ void check_message(const Json& expected, const Arm& arm, Checker& checker) {
     checker.same("robot", arm.robot, expected["robot"].text());
     checker.same("answers_sequence", std::to_string(arm.answers_sequence),
                  std::to_string(expected["answers_sequence"].natural()));
+    checker.same("observed_ns", arm.observed_ns, expected["observed_ns"].integer());
 }
 
 /// Which of a plan, a stop and an arming is expected: where it is in the variant.

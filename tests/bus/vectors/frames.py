@@ -42,11 +42,11 @@ def cases() -> list[dict[str, Any]]:
             encode(replace(PLAN, epoch=2**64 - 1, sequence=2**53 + 1)),
         ],
         "numbers that are not finite": [encode(replace(PLAN, controls=np.array([[np.nan], [-np.inf]])))],
-        "six plans and a stop": [*(encode(replace(PLAN, sequence=k)) for k in range(3)), stop]
-        + [encode(replace(PLAN, sequence=k)) for k in range(3, 6)],
+        "ten plans and a stop": [*(encode(replace(PLAN, sequence=k)) for k in range(3)), stop]
+        + [encode(replace(PLAN, sequence=k)) for k in range(3, 10)],
         "a status that nobody knows": [_plan(status=99)],
         "a claim that nobody knows": [_plan(claim=3)],
-        "an operator's word for the largest number": [encode(Arm("quadrotor", 2**64 - 1))],
+        "an operator's word for the largest number": [encode(Arm("quadrotor", 2**64 - 1, -(2**63)))],
         "an operator's word that is none": [_header(Kind.ARM, 1) + b"\xff"],
         "a bad plan among the newest four": [encode(replace(PLAN, sequence=1)), _plan(intervals=9)]
         + [encode(replace(FAILED_PLAN, sequence=k)) for k in range(2, 5)],

@@ -90,17 +90,18 @@ def _takeover(robot: Robot) -> Iterator[tuple[Said, Array]]:
 def _armed(robot: Robot) -> Iterator[tuple[Said, Array]]:
     """Plans every 10 ms, two pauses, a stop; the operator's words, wrong ones first."""
     words: dict[int, Said] = {
-        12: [Arm("other", 12)],
-        13: [Arm(robot.name, 999)],
-        14: [Arm(robot.name, 14)],
-        15: [Arm(robot.name, 15)],
-        60: [Arm(robot.name, 15)],  # of before the hold
-        63: [Arm(robot.name, 60)],
+        12: [_word("other", 12)],
+        13: [Arm(robot.name, 999, 13 * _TICK)],
+        11: [Arm(robot.name, 11, 11 * _TICK)],  # of another run
+        14: [_word(robot.name, 14)],
+        15: [_word(robot.name, 15)],
+        60: [_word(robot.name, 15)],  # of before the hold
+        63: [_word(robot.name, 60)],
         75: [EStop(1)],
-        78: [Arm(robot.name, 78)],
+        78: [_word(robot.name, 78)],
         80: [EStop(2, clear=True)],
-        85: [Arm(robot.name, 80)],  # of before the release
-        88: [Arm(robot.name, 88)],
+        85: [_word(robot.name, 80)],  # of before the release
+        88: [_word(robot.name, 88)],
     }
     for tick in range(130):
         is_due = tick % 5 == 0 and tick and not 30 <= tick < 55 and tick < 110
@@ -110,10 +111,15 @@ def _armed(robot: Robot) -> Iterator[tuple[Said, Array]]:
 
 def _armed_joint(robot: Robot) -> Iterator[tuple[Said, Array]]:
     """A plan is followed all along, but for the joint, which is too fast for a while."""
-    words: dict[int, Said] = {5: [Arm(robot.name, 5)], 60: [Arm(robot.name, 60)]}
+    words: dict[int, Said] = {5: [_word(robot.name, 5)], 60: [_word(robot.name, 60)]}
     for tick in range(80):
         plans: Said = [_answer(robot, tick, delay=1, lead=0)] if tick % 5 == 0 and tick else []
         yield [*words.get(tick, []), *plans], np.array([0.0, 3.0 if 30 <= tick < 40 else 0.0])
+
+
+def _word(robot: str, answers: int) -> Arm:
+    """An operator's, about observation `answers`, which goes out at the tick before."""
+    return Arm(robot, answers, (answers - 1) * _TICK)
 
 
 def _crowd(robot: Robot) -> Iterator[tuple[Said, Array]]:

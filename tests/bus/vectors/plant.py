@@ -113,7 +113,9 @@ def _armed(robot: Robot, random: np.random.Generator) -> list[Tick]:
     ticks = []
     for k in range(90):
         words: list[Message | bytes] = [_answer(robot, random, k)] if k >= 10 and k % 5 == 0 and not 30 <= k < 60 else []
-        words += [Arm("other", k + 1)] if k in (12, 65) else [Arm(robot.name, k + 1)] if k in (20, 72) else []
+        words += (
+            [Arm("other", k + 1, k * _TICK)] if k in (12, 65) else [Arm(robot.name, k + 1, k * _TICK)] if k in (20, 72) else []
+        )
         ticks.append(Tick(rounded(0.1 * random.standard_normal(1)), words))
     return ticks
 

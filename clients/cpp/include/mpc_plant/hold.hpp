@@ -29,6 +29,9 @@ public:
     /// (nu) for the last sound measured states; empty when there never were any.
     Vector command(const Vector& measured);
 
+    /// What would keep it where it is measured: of a robot that holds by its own means, this goes on from.
+    Vector here(const Vector& measured) const;
+
 private:
     Vector allowed(Vector state) const;
     Vector with(const Vector& state, const Vector& measured) const;

@@ -18,7 +18,7 @@ public:
         std::vector<std::size_t> repeated;                // which frames to repeat on `out`
     };
 
-    /// Decodes operators' words and the newest four plans; the older plans are counted as dropped and repeated unread. Of all else the
+    /// Decodes operators' words, the first and the newest four plans; those between are counted as dropped and repeated unread. Of all else the
     /// header is checked. Bad frames are counted.
     Read read(const std::vector<std::string>& frames);
 

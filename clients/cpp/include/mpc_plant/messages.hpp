@@ -69,6 +69,7 @@ struct EStop {
 struct Arm {
     std::string robot;
     std::uint64_t answers_sequence = 0;
+    std::int64_t observed_ns = 0;
 };
 
 }  // namespace mpc_plant

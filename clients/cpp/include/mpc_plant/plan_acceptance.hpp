@@ -45,6 +45,10 @@ public:
 
 private:
     Reject reason(const Plan& plan, std::int64_t now_ns, std::int64_t observed_ns, bool is_led) const;
+    /// Whether an answer to the observation of that time (−1: not known) is still of use.
+    bool is_young(std::int64_t observed_ns, std::int64_t now_ns) const {
+        return observed_ns >= 0 && now_ns - observed_ns < oldest_ns_;
+    }
     Reject untimely(const Plan& plan, std::int64_t now_ns, std::int64_t observed_ns) const;
 
     const Robot& robot_;
