@@ -80,11 +80,12 @@ class MavlinkPlant(Plant):
         return np.asarray(self._state[self._order]), None
 
     def apply(self, u: Array) -> None:
-        self._has_commanded, self._is_stopped = True, False
+        self._is_stopped = False
+        if not np.isfinite(self._state).all():
+            return  # no set-point can be made: nothing is taken from a pilot for it; OFFBOARD goes on with the last one
+        self._has_commanded = True
         now_s = self._now_s()
-        attitude, rates = self._state[3:7], self._state[10:13]
-        if np.isfinite(self._state).all():
-            self._send(self._set_points.of(u, attitude, rates), now_s)
+        self._send(self._set_points.of(u, self._state[3:7], self._state[10:13]), now_s)
         if self._modes.keep(FlightMode.OFFBOARD, now_s) and self._options.arms:
             self._modes.arm(now_s)
 

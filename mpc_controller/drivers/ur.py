@@ -6,7 +6,7 @@ import math
 import random
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, final
 
@@ -85,7 +85,10 @@ class UrPlant(Plant):
         if self._is_stopped:
             self._is_stopped = False
             self.failure = self.failure or self._objection()
-        self._say(Order.MOVE, u)
+        if self.failure:
+            self._say(Order.REST)  # what is released later must find nothing to go to
+        else:
+            self._say(Order.MOVE, u)
 
     def hold(self) -> bool:
         """At rest where it gets with the configured deceleration; the robot's own loops keep it there."""
@@ -93,7 +96,7 @@ class UrPlant(Plant):
         return True
 
     def stop(self) -> bool:
-        """By a protective stop, or at rest as in hold."""
+        """By a protective stop, or at rest as in hold; also of an arm that was never commanded, which then stands firmer."""
         self._is_stopped = True
         self._say(Order.PROTECTIVE_STOP if self._options.stops_protectively else Order.REST)
         return True
@@ -112,7 +115,13 @@ class UrPlant(Plant):
         self._rtde.close()
 
     def _say(self, order: Order, targets: Array | None = None) -> None:
-        self._rtde.send([int(order), *([0.0] * JOINTS if targets is None else map(float, targets))])
+        """The program reads order and targets one after the other, and new ones may come in between: whatever the order, the
+        targets are such as to stay where it is."""
+        values = self._staying() if targets is None else map(float, targets)
+        self._rtde.send([int(order), *values])
+
+    def _staying(self) -> Sequence[float]:
+        return self._rtde.newest[:JOINTS] if self._options.is_servo and self._rtde.newest else (0.0,) * JOINTS
 
     def _objection(self) -> str:
         """Why the robot does not move, where nobody told it to stop."""

@@ -295,6 +295,21 @@ def test_a_stop_in_the_tick_that_tells_of_a_pilot_leaves_the_robot_to_the_pilot(
         assert (px4.mode, px4.armed) == (POSCTL, True)
 
 
+def test_no_robot_is_taken_from_a_pilot_before_there_is_a_set_point_for_it(tmp_path: Path) -> None:
+    port = free_port()
+    with Px4Emulator(port, height=0.5) as px4:
+        plant = opened(tmp_path, port, "lost_after_s = 30")
+        spin(plant, 0.3, plant.hold)
+        px4.garble = 10**6
+        spin_until(plant, lambda: bool(np.isnan(plant.read()[0]).all()), plant.hold)
+        spin(plant, 0.4, lambda: plant.apply(HOVER))
+        spin(plant, 0.1, plant.stop)
+        assert px4.modes == [POSCTL]
+        px4.garble = 0
+        spin_until(plant, lambda: px4.mode == OFFBOARD, lambda: plant.apply(HOVER))
+        assert px4.set_points[-1][1].thrust == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_refusal_is_told_with_its_reason(tmp_path: Path) -> None:
     port = free_port()
     with Px4Emulator(port) as px4:

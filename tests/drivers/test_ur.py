@@ -98,6 +98,27 @@ def test_angles_are_followed(tmp_path: Path, arm: UrEmulator) -> None:
     np.testing.assert_allclose(reading[:6], goal, atol=1e-3)
 
 
+def test_angles_that_wait_for_the_next_order_are_those_where_the_arm_is(tmp_path: Path, arm: UrEmulator) -> None:
+    # The program reads order and targets one after the other: what stands there while it rests it may take for a target once.
+    plant = opened(tmp_path, arm, "servoj", 'stop = "stopj"')
+    goal = np.linspace(-1, 1, 6) + 0.2
+    for act in (plant.hold, lambda: plant.apply(goal), plant.hold, lambda: plant.apply(goal), plant.stop, plant.hold):
+        spin(plant, 0.3, act)
+        np.testing.assert_allclose(arm.input_double[24:30], arm.q, atol=0.02)
+
+
+def test_a_robot_in_a_protective_stop_is_told_no_targets(tmp_path: Path, arm: UrEmulator) -> None:
+    plant = opened(tmp_path, arm)
+    spin(plant, 0.1, plant.stop)
+    wait_for(lambda: arm.safety_mode == PROTECTIVE_STOP)
+    spin(plant, 0.1, plant.hold)
+    plant.apply(RATES)
+    assert plant.failure
+    plant.apply(RATES)
+    time.sleep(0.1)
+    assert (arm.input_int[24], list(arm.input_double[24:30])) == (0, [0.0] * 6)
+
+
 def test_stop_is_a_protective_stop_that_only_the_pendant_releases(tmp_path: Path, arm: UrEmulator) -> None:
     plant = opened(tmp_path, arm)
     spin(plant, 0.2, lambda: plant.apply(RATES))
