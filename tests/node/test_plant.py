@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pytest
 
+from mpc_controller.arrays import Array
 from mpc_controller.bus.messages import EStop, Event, Mode, Observation
 from tests.control.machines import plan, sled
 from tests.node.loop import DirectLink, SledPlant, run
@@ -74,3 +76,36 @@ def test_a_robot_without_means_of_its_own_gets_a_command_at_every_tick():
     link = flown(plant)
     assert len(plant.commands) == len(link.of(Observation))
     assert not [m for m in link.of(Event) if m.text == "health of the robot"]  # type: ignore[attr-defined]
+
+
+class Moved(OwnMeans):
+    """Commanded by positions; stopped by itself, it is moved by hand from 0 to 1.5 m."""
+
+    def read(self):  # type: ignore[no-untyped-def]
+        self.asked.append("")
+        k = len(self.asked)
+        return np.array([np.clip((k - 60) * 0.05, 0.0, 1.5)]), None
+
+    def apply(self, u: Array) -> None:
+        self.commands.append(u.copy())
+
+
+def test_one_that_was_moved_while_it_stood_still_by_itself_is_led_on_from_where_it_is():
+    robot = sled(hold=lambda x, planned: planned[:1], control_slew=np.array([2.0]))
+    plant, link = Moved(), DirectLink()
+
+    def before(observation: Observation) -> None:
+        k, now_ns = observation.sequence, observation.time_ns
+        if k in (20, 60, 120):
+            link.waiting.append(EStop(k, clear=k == 120))
+        if k >= 150:
+            times = {"times": np.array([now_ns, now_ns + 10**9]), "start_ns": now_ns, "valid_until_ns": now_ns + 10**9}
+            there = {"states": np.zeros((2, 2)), "controls": np.full((1, 1), 1.6), "gains": np.zeros((1, 1, 2))}
+            link.waiting.append(plan(robot, answers_sequence=k, sequence=k, epoch=9, **times, **there))
+
+    link.before = before
+    run(plant, link, 0.4, robot)
+    assert plant.commands
+    assert plant.commands[0][0] == pytest.approx(1.5 + 2.0 * 0.002)
+    told = [m.control[0] for m in link.of(Observation)]  # type: ignore[attr-defined]
+    assert told[120:150] == pytest.approx([1.5] * 30)

@@ -317,3 +317,14 @@ def test_it_ends_when_told_to():
     clock = SimulationClock(TICK_NS, real_time=False)
     summary = run_plant(SledPlant(), sled(), link, clock, PlantOptions(), lambda: len(link.sent) > 50)
     assert summary.ticks > 10
+
+
+def test_a_stop_is_heard_while_a_lock_step_plant_waits_for_a_plan():
+    bus = FakeBus()
+    operator = bus.peer_link(newest_only=())
+    options = PlantOptions(lock_step=True, answer_timeout_s=20.0, duration_s=0.03)
+    clock = SimulationClock(TICK_NS, real_time=False)
+    with bus.plant_link() as link:
+        operator.send(EStop(1))
+        summary = run_plant(SledPlant(), sled(), link, clock, options, lambda: False)
+    assert [c["to"] for c in summary.mode_changes] == ["E_STOP"]
