@@ -9,8 +9,9 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from mpc_controller.bus.codec import decode
 from mpc_controller.bus.counts import Counts
-from mpc_controller.bus.frame import Kind, WireError, read_header
+from mpc_controller.bus.frame import Kind, WireError
 from mpc_controller.bus.keys import MAY_SAY, KeyFolder, Role
+from mpc_controller.bus.large_frames import header_of
 from mpc_controller.bus.messages import EStop
 
 _DOMAIN: Final = "mpc"
@@ -41,23 +42,22 @@ class Guard:
         """What the authenticator asks: whether a key (Z85) may connect."""
         return self._keys.holder(key.decode("ascii")) is not None
 
-    def admit(self, frame: zmq.Frame) -> bytes | None:
-        """The frame's bytes, if its sender may say such a thing; None else, counted."""
-        data = frame.bytes
+    def admits(self, frame: zmq.Frame) -> bool:
+        """Whether its sender may say such a thing; what is not is counted."""
         holder = self._keys.holder(str(frame.get("User-Id")))
         try:
-            kind = read_header(data)
+            kind = header_of(frame)
             if holder is None:
                 raise WireError("role", f"{kind.name} from a key that is not authorized any more")
             if kind not in MAY_SAY[holder.role]:
                 raise WireError("role", f"{kind.name} from '{holder.name}', whose role is {holder.role}; it may not say that")
-            if kind is Kind.E_STOP and holder.role is not Role.OPERATOR and _is_release(data):
+            if kind is Kind.E_STOP and holder.role is not Role.OPERATOR and _is_release(frame.bytes):
                 raise WireError("role", f"'{holder.name}' would release the robot; operators alone may")
         except WireError as error:
             self._counts.received += 1
             self._counts.reject(error)
-            return None
-        return data
+            return False
+        return True
 
     def close(self) -> None:
         """Let nobody in any more."""

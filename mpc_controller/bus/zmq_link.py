@@ -15,24 +15,30 @@ from mpc_controller.bus.frame_link import HIGH_WATER_MARK, NEWEST_ONLY, Budget, 
 from mpc_controller.bus.guard import Guard
 from mpc_controller.bus.io_threads import new_context
 from mpc_controller.bus.keys import KeyFolder, PeerKey
+from mpc_controller.bus.large_frames import LargeFrames, is_large
 from mpc_controller.bus.messages import Message
 from mpc_controller.bus.socket_files import SocketFiles, private_files
 from mpc_controller.bus.subscriptions import Subscriptions, new_presence
 
-# What the plant keeps of each peer; more waits at the peer. Of the largest plans these would be 0.13 GB.
-_PLANT_HIGH_WATER_MARK: Final = 128
+# What the plant keeps of each peer, as much as one call takes in; more waits at the peer. Of the largest updates these would be
+# 0.13 GB.
+_PLANT_HIGH_WATER_MARK: Final = 32
 # Subscriptions that one call looks at.
 _SUBSCRIPTIONS: Final = 16
 # What ZeroMQ keeps of each peer for it, without keys and with: it goes on within a call of the plant for as long as there are
 # more. With keys the words with the guard (ZAP), of eight parts each, are under the same mark.
 _SUBSCRIPTIONS_KEPT: Final = (1, 16)
-# Bytes of a longest one, without keys and with. Those of the bus have 12 at most, but what is said at first counts, too: some 40
-# by ZMTP, some 400 by CURVE.
+# Bytes of a longest one, without keys and with. Those of the bus have 12 at most, but what is said at first counts, too: some
+# 40 by ZMTP, some 400 by CURVE.
 _LONGEST_SUBSCRIPTION: Final = (64, 1024)
+# What CURVE adds to a message: a command's name of 8, a nonce of 8, a code of 16 and a flag.
+_CURVE_BYTES: Final = 33
 _HEARTBEAT_MS: Final = 1000
 _HANDSHAKE_MS: Final = 3000
-# What a frame that nobody may send counts for in a budget: some sixty of them end a call.
+# What a frame that is not given counts for in a budget: some sixty small ones end a call, or one of 4 MiB, which takes 0.1 ms
+# to free.
 _REFUSED_BYTES: Final = 2**12
+_REFUSED_SHARE: Final = 16
 _HEARTBEAT_TIMEOUT_MS: Final = 3000
 
 
@@ -46,6 +52,7 @@ class PlantLink(PlantEnd):
 
     def __init__(self, endpoints: Endpoints, io_priority: int = 0) -> None:
         super().__init__()
+        self._large = LargeFrames(self.counts)
         self._subscriptions = Subscriptions(endpoints.out)
         self._files = SocketFiles(endpoints)
         self._context = new_context(io_priority)
@@ -75,17 +82,25 @@ class PlantLink(PlantEnd):
         return self._subscriptions.peers
 
     def put(self, frame: bytes) -> None:
-        self._pub.send(frame, zmq.NOBLOCK)
+        if is_large(frame):
+            self._large.send(self._pub, frame)
+        else:
+            self._pub.send(frame, zmq.NOBLOCK)
 
     def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
         self._hear_subscriptions()
-        return _drain(self._sub, timeout_s, budget, None if self._guard is None else self._guard.admit)
+        return [*_drain_admitted(self._sub, timeout_s, budget, self._admit), *self._large.due()]
 
     def close(self) -> None:
         if self._guard is not None:
             self._guard.close()
         self._context.destroy(linger=0)
         self._files.remove()
+
+    def _admit(self, frame: zmq.Frame) -> bytes | None:
+        if self._guard is not None and not self._guard.admits(frame):
+            return None
+        return self._large.admit(frame) if is_large(frame) else frame.bytes
 
     def _hear_subscriptions(self) -> None:
         try:
@@ -140,7 +155,7 @@ def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoints: Endpo
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MARK)
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
-    socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_UPDATE)
+    socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_UPDATE + (0 if endpoints.credentials is None else _CURVE_BYTES))
     socket.setsockopt(zmq.IPV6, 0)
     socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
     if isinstance(endpoints.credentials, PeerKey):
@@ -169,25 +184,36 @@ def _plant_keys(endpoints: Endpoints) -> KeyFolder:
     return endpoints.credentials
 
 
-def _drain(
-    socket: zmq.Socket[bytes], timeout_s: float, budget: Budget, admit: Callable[[zmq.Frame], bytes | None] | None = None
-) -> list[bytes]:
-    """What is in the queue, oldest first of every peer in turn; waits for a first frame, in steps of 1 ms.
-
-    With `admit` only frames that it gives back.
-    """
+def _drain(socket: zmq.Socket[bytes], timeout_s: float, budget: Budget) -> list[bytes]:
+    """What is in the queue, oldest first of every peer in turn; waits for a first frame, in steps of 1 ms."""
     frames: list[bytes] = []
     size = 0
     if timeout_s > 0 and not socket.poll(math.ceil(timeout_s * 1000)):
         return frames
     try:
         while len(frames) < budget.frames and size < budget.bytes:
-            if admit is None:
-                frame: bytes | None = socket.recv(zmq.NOBLOCK)
+            frames.append(socket.recv(zmq.NOBLOCK))
+            size += len(frames[-1])
+    except zmq.Again:
+        pass
+    return frames
+
+
+def _drain_admitted(
+    socket: zmq.Socket[bytes], timeout_s: float, budget: Budget, admit: Callable[[zmq.Frame], bytes | None]
+) -> list[bytes]:
+    """As `_drain`, of those that `admit` gives, which are not copied before."""
+    frames: list[bytes] = []
+    size = 0
+    if timeout_s > 0 and not socket.poll(math.ceil(timeout_s * 1000)):
+        return frames
+    try:
+        while len(frames) < budget.frames and size < budget.bytes:
+            received = socket.recv(zmq.NOBLOCK, copy=False)
+            frame = admit(received)
+            if frame is None:
+                size += max(_REFUSED_BYTES, len(received) // _REFUSED_SHARE)
             else:
-                frame = admit(socket.recv(zmq.NOBLOCK, copy=False))
-                size += 0 if frame is not None else _REFUSED_BYTES
-            if frame is not None:
                 frames.append(frame)
                 size += len(frame)
     except zmq.Again:
