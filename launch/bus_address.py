@@ -8,7 +8,8 @@ from pathlib import Path
 from launch.errors import CommandError, ExitCode
 from launch.options import KEYS_VARIABLE
 from mpc_controller.bus.endpoints import BusError, Endpoints, default_address
-from mpc_controller.bus.keys import load_credentials
+from mpc_controller.bus.frame import Kind
+from mpc_controller.bus.keys import MAY_SAY, PeerKey, Role, load_credentials, may_release
 
 
 def bus_of(robot: str, address: str | None) -> tuple[str, Endpoints]:
@@ -25,3 +26,12 @@ def bus_of(robot: str, address: str | None) -> tuple[str, Endpoints]:
         return address, Endpoints.of(address, credentials)
     except BusError as error:
         raise CommandError(str(error), ExitCode.BAD_INPUT) from None
+
+
+def check_role(endpoints: Endpoints, kind: Kind, release: bool = False) -> None:
+    """CommandError for a key whose role may not say such a thing: the plant would not take it."""
+    key = endpoints.credentials
+    allowed = [role for role in Role if kind in MAY_SAY[role] and (may_release(role) or not release)]
+    if isinstance(key, PeerKey) and key.role not in allowed:
+        whose = " or ".join(allowed)
+        raise CommandError(f"the key '{key.name}' has the role {key.role}; this needs the role {whose}", ExitCode.BAD_INPUT)

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from launch.bus_address import bus_of
+from launch.bus_address import bus_of, check_role
 from launch.child import READY
 from launch.errors import ExitCode
 from launch.live_line import Terminal
 from launch.output import TO_STDOUT, check_free, check_json_path, speaker, write_json
 from launch.selection import robot_with, task_of
 from launch.signals import StopSignals
+from mpc_controller.bus.frame import Kind
 from mpc_controller.bus.messages import Event, Observation, ParameterUpdate
 from mpc_controller.bus.zmq_link import PeerLink
 from mpc_controller.control.command_delay import PROVENANCE
@@ -56,6 +57,7 @@ def adapt(request: AdaptRequest) -> ExitCode:
     say = speaker(request.json)
     robot = robot_with(request.robot, request.parameters, request.plant_rate_hz)
     address, endpoints = bus_of(robot.name, request.endpoint)
+    check_role(endpoints, Kind.PARAMETER_UPDATE)
     os.nice(_NICENESS)
     with StopSignals(interrupt=True) as stop:
         identifier = OnlineIdentifier(robot, task_of(robot, None).initial_state, request.names, report=say)

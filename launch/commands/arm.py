@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from launch.bus_address import bus_of
+from launch.bus_address import bus_of, check_role
 from launch.errors import CommandError, ExitCode
 from launch.heard_plant import HeardPlant
+from mpc_controller.bus.frame import Kind
 from mpc_controller.bus.messages import Arm, Mode, Observation
 from mpc_controller.bus.zmq_link import PeerLink
 from robots import check_robot
@@ -17,6 +18,7 @@ def arm(robot_name: str, endpoint: str | None) -> ExitCode:
     """
     check_robot(robot_name)
     address, endpoints = bus_of(robot_name, endpoint)
+    check_role(endpoints, Kind.ARM)
     with PeerLink(endpoints, kinds=(Observation,)) as link:
         plant = HeardPlant(link, robot_name, address)
         heard = plant.named("armed")

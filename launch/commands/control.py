@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import final
 
 from launch.announcing_link import AnnouncingLink
-from launch.bus_address import bus_of
+from launch.bus_address import bus_of, check_role
 from launch.errors import ExitCode
 from launch.output import check_json_path, speaker, write_json
 from launch.readiness import settled, telling
 from launch.scheduling import check_core, take_place
 from launch.selection import check_rates, excited_task, residual_for, robot_with, solver_of
 from launch.signals import StopSignals
+from mpc_controller.bus.frame import Kind
 from mpc_controller.bus.messages import Event, Observation, ParameterUpdate, Reference
 from mpc_controller.bus.zmq_link import PeerLink
 from mpc_controller.model.residual.residual_file import described
@@ -59,6 +60,7 @@ def control(request: ControlRequest) -> ExitCode:
     residual = residual_for(robot, request.residual, request.force_residual)
     task = fused_task(robot, excited_task(robot, request.task, request.excitation), residual)
     address, endpoints = bus_of(robot.name, request.endpoint)
+    check_role(endpoints, Kind.PLAN)
     with StopSignals(interrupt=True) as stop:
         solver = solver_of(task, request.solver, say)
         say(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from launch.bus_address import bus_of
+from launch.bus_address import bus_of, check_role
 from launch.errors import CommandError, ExitCode
+from mpc_controller.bus.frame import Kind
 from mpc_controller.bus.messages import Event, EventKind, Observation, ParameterUpdate
 from mpc_controller.bus.zmq_link import PeerLink
 from mpc_controller.model.residual.residual_file import described, load_residual, residual_bytes
@@ -24,6 +25,7 @@ def swap_residual(robot_name: str, path: Path, endpoint: str | None) -> ExitCode
     """
     robot, residual = load_robot(robot_name), load_residual(path)
     address, endpoints = bus_of(robot.name, endpoint)
+    check_role(endpoints, Kind.PARAMETER_UPDATE)
     sequence = time.time_ns()
     update = ParameterUpdate(sequence, {}, residual_bytes(residual))
     deadline, is_said = time.monotonic() + _TIMEOUT_S, False

@@ -56,6 +56,11 @@ MAY_SAY: Final[Mapping[Role, frozenset[Kind]]] = {
 }
 
 
+def may_release(role: Role) -> bool:
+    """Whether it may release a robot that was stopped."""
+    return role is Role.OPERATOR
+
+
 @final
 @dataclass(frozen=True)
 class KeyPair:

@@ -226,7 +226,8 @@ class _PlantNode:
         for message in messages:
             if isinstance(message, Plan):
                 reason = self._ladder.offer(message, now_ns)
-                if reason is not None and reason is not Reject.AWAITS_OPERATOR:  # which was told when it began
+                # That the robot is stopped, or awaits an operator, was told when it began.
+                if reason is not None and reason is not Reject.AWAITS_OPERATOR and not self._ladder.is_stopped:
                     detail = detail_of(reason, message, self._robot)
                     why = f"{reason.value} ({detail})" if detail else reason.value
                     text = f"plan {message.sequence} of epoch {message.epoch} refused: {why}"

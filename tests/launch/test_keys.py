@@ -61,3 +61,24 @@ def test_keys_that_do_not_fit_are_told_in_a_sentence(
     assert done.returncode in (2, 3)
     assert done.stderr.startswith("error: ")
     assert reason in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "role", "needed"),
+    [
+        (("estop", "cartpole"), Role.OBSERVER, "controller or operator"),
+        (("estop", "cartpole", "--clear"), Role.CONTROLLER, "operator"),
+        (("arm", "cartpole"), Role.CONTROLLER, "operator"),
+        (("control", "cartpole"), Role.OPERATOR, "controller"),
+        (("adapt", "cartpole"), Role.OBSERVER, "controller or operator"),
+    ],
+)
+def test_what_the_role_of_a_key_may_not_say_is_not_tried(
+    words: tuple[str, ...], role: Role, needed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    key = KeyFolder.create(tmp_path / "keys").add("mine", role)
+    assert key is not None
+    key.save(tmp_path / "mine.key")
+    done = run_here(*words, "--keys", "mine.key", "--endpoint", "tcp://192.0.2.1:5555", cwd=tmp_path, capsys=capsys)
+    assert done.returncode == 2
+    assert done.stderr == f"error: the key 'mine' has the role {role}; this needs the role {needed}\n"

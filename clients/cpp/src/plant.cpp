@@ -178,7 +178,8 @@ private:
         const std::string which = "plan " + std::to_string(plan.sequence) + " of epoch " + std::to_string(plan.epoch);
         const std::string detail = detail_of(plan, robot_);
         const Reject reason = ladder_.offer(std::move(plan), now_ns_);
-        if (reason == Reject::none || reason == Reject::awaits_operator) return;  // that was told when it began
+        // That the robot is stopped, or awaits an operator, was told when it began.
+        if (reason == Reject::none || reason == Reject::awaits_operator || ladder_.is_stopped()) return;
         const bool needs_detail = reason == Reject::wrong_size || reason == Reject::non_finite;
         const std::string why = name_of(reason) + (needs_detail ? " (" + detail + ")" : std::string());
         events_.tell(EventKind::rejected, now_ns_, which + " refused: " + why, name_of(reason));

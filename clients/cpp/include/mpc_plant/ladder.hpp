@@ -62,6 +62,7 @@ public:
     /// The mode of this tick; the change, if it is one.
     std::optional<ModeChange> step(std::int64_t now_ns);
 
+    bool is_stopped() const { return !stopped_by_.empty(); }  // a stop has come, or came and was not released
     Mode mode() const { return mode_; }
     const std::shared_ptr<const AcceptedPlan>& plan() const { return plan_; }  // the one being followed; null: none
     std::int64_t latency_ns() const { return latency_ns_; }                    // of the last accepted plan; −1: none yet
