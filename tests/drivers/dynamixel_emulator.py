@@ -51,6 +51,7 @@ class Servo:
     corrupt: int = 0  # so many get a flipped bit
     truncate: int = 0  # so many lose their last bytes
     noise: bytes = b""  # sent ahead of every answer
+    taken_up: list[tuple[int, int]] = field(default_factory=list)  # mode and goal at which the torque came on
 
     def __post_init__(self) -> None:
         self.put(0, 2, MODEL_XM430)
@@ -80,6 +81,7 @@ class Servo:
         was_on = self.is_on
         self.table[address : address + len(data)] = data
         if self.is_on and not was_on:
+            self.taken_up.append((self.table[11], self.get(102, 2) if self.table[11] == 0 else self.get(116, 4)))
             self.put(116, 4, self.get(132, 4))
         if abs(self.get(102, 2)) > self.get(38, 2):
             self.put(102, 2, max(-self.get(38, 2), min(self.get(38, 2), self.get(102, 2))))

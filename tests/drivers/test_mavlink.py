@@ -361,11 +361,11 @@ def test_the_autopilot_holds_when_the_driver_is_killed(tmp_path: Path) -> None:
     """And flies by the controller's plans before, in three processes."""
     port = free_port()
     # On a busy machine all of them may be late: first come the loops, where that is permitted.
-    rates = ("--rate", "125", "--control-rate", "50", "--priority", "40")
+    options = ("--rate", "125", "--control-rate", "50", "--priority", "40", "--arming", "automatic")
     text = keys(port, "arm = true\ntelemetry_rate_hz = 250").replace("stale_after_s = 0.2", "stale_after_s = 1.0")
     with (
         Px4Emulator(port, heartbeat_s=1.0, stream_s=1.0) as px4,
-        driving("quadrotor", tmp_path, text, *rates) as plant,
+        driving("quadrotor", tmp_path, text, *options) as plant,
     ):
         command = ("control", "quadrotor", "--task", "hover", "--endpoint", f"ipc://{tmp_path}/bus")
         with start(*command, "--plant-rate", "125", "--rate", "50") as controller:

@@ -104,7 +104,7 @@ def test_angles_that_wait_for_the_next_order_are_those_where_the_arm_is(tmp_path
     goal = np.linspace(-1, 1, 6) + 0.2
     for act in (plant.hold, lambda: plant.apply(goal), plant.hold, lambda: plant.apply(goal), plant.stop, plant.hold):
         spin(plant, 0.3, act)
-        np.testing.assert_allclose(arm.input_double[24:30], arm.q, atol=0.02)
+        wait_for(lambda act=act: spin(plant, 0.02, act) and np.allclose(arm.input_double[24:30], arm.q, atol=0.02))  # type: ignore[misc]
 
 
 def test_a_robot_in_a_protective_stop_is_told_no_targets(tmp_path: Path, arm: UrEmulator) -> None:
