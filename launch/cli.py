@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from launch.start_signals import has_come, interruptible, leave, say_interrupted  # before what takes time
+
+# isort: split
+import contextlib
 import io
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -19,7 +23,19 @@ from launch.recording_cli import plot, record, replay
 from launch.running_cli import arm, control, drive, estop, launch, sim, status, view
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+class _Interrupted(Exception):
+    """Ctrl-C, past click, which would print an empty line."""
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _Interrupted from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="mpc_controller", prog_name="mpc")
 @click.option("--debug", is_flag=True, help="Show a traceback with errors.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this process does; for `mpc launch`.")
@@ -102,17 +118,35 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # µ and … on a terminal that has none
+    with interruptible():
+        try:
+            code = _run()
+        except KeyboardInterrupt:
+            say_interrupted()
+            code = 0
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    leave(code)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code; tells what went wrong. One that was stopped did as it was told."""
     try:
-        sys.exit(mpc.main(prog_name="mpc", standalone_mode=False) or 0)
+        return int(mpc.main(prog_name="mpc", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         message, code = error.format_message(), error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)
-        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort, _Interrupted):
+        say_interrupted()
+        return 0
     except Exception as error:
+        if has_come():  # an import that a signal broke
+            say_interrupted()
+            return 0
         from launch.errors import ExitCode, exit_code_of
 
         if os.environ.get("MPC_DEBUG"):
@@ -122,7 +156,7 @@ def main() -> NoReturn:
         unknown = f"{type(error).__name__}: {first_line} (a mistake in the program; `mpc --debug ...` shows where)"
         message, code = (unknown, ExitCode.RUN_FAILED) if known is None else (str(error), known)
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(code)
+    return int(code)
 
 
 if __name__ == "__main__":

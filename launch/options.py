@@ -107,15 +107,19 @@ priority_option = click.option(
     show_default=True,
     help="SCHED_FIFO priority of the loop, with memory locked, where the system permits it; 0: neither.",
 )
-arming_option = click.option(
-    "--arming",
-    "operator_arms",
-    type=click.Choice(ARMING),
-    default=ARMING[0],
-    show_default=True,
-    callback=lambda ctx, param, value: value == ARMING[1],
-    help="Who lets a controller lead: itself, once it is ready, or an operator by `mpc arm`, again after each hold.",
-)
+def arming_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Who lets a controller lead; becomes the argument `operator_arms`."""
+    return click.option(
+        "--arming",
+        "operator_arms",
+        type=click.Choice(ARMING),
+        default=default,
+        show_default=True,
+        callback=lambda ctx, param, value: value == ARMING[1],
+        help="Who lets a controller lead: itself, once it is ready, or an operator by `mpc arm`, again after each hold.",
+    )
+
+
 cpu_option = click.option(
     "--cpu", type=click.IntRange(min=0), metavar="N", help="Keep the process on this core. [default: on any]"
 )

@@ -74,7 +74,7 @@ def launch(
 @click.option(
     "--mjcf", type=INPUT_FILE, metavar="FILE", help="Simulate this file, such as one of `mpc export`. [default: its own]"
 )
-@arming_option
+@arming_option("automatic")
 @priority_option
 @cpu_option
 @click.option("--peers", type=click.IntRange(min=0), default=0, hidden=True, help="How many to wait for; for `mpc launch`.")
@@ -135,7 +135,7 @@ def sim(
 @endpoint_option
 @click.option("--rate", type=RATE, metavar="HZ", help="Rate of observations and commands. [default: the robot's own]")
 @click.option("--control-rate", type=RATE, metavar="HZ", help="Rate of plans to expect. [default: the robot's own]")
-@arming_option
+@arming_option("operator")
 @priority_option
 @cpu_option
 @duration_option
@@ -156,7 +156,8 @@ def drive(
 
     docs/drivers.md has such files, for servos, flying robots and arms. Without plans the robot holds still. It stops at Ctrl-C.
 
-    With --arming operator no plan is followed before `mpc arm ROBOT`, and none after a hold or a stop until it is said again.
+    No plan is followed before `mpc arm ROBOT`, and none after a hold or a stop until it is said again; --arming automatic lets
+    controllers lead the robot as soon as they are ready.
 
     \b
       mpc drive arm servos.toml

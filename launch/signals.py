@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self, final
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from launch.start_signals import NUMBERS, has_come, note
 
 
 @final
@@ -38,7 +38,8 @@ class StopSignals:
         self._interrupt = False
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        self._requested |= has_come()  # one that an import swallowed
+        self._before = {number: signal.signal(number, self._handle) for number in NUMBERS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -48,4 +49,5 @@ class StopSignals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._requested = True
         if self._interrupt:
+            note(number)
             raise KeyboardInterrupt

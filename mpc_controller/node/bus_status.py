@@ -8,6 +8,7 @@ from typing import final
 
 from mpc_controller.bus.messages import Event, Message, Mode, Observation, Plan
 from mpc_controller.node.introduction import Introduction
+from mpc_controller.node.observed import Hearing, Order
 from mpc_controller.node.statistics import Distribution, Percentiles
 from mpc_controller.solvers.solution import Status
 
@@ -99,8 +100,8 @@ class BusListener:
     def __init__(self) -> None:
         self._plant = _Stream()
         self._late_ms = Distribution()
-        self._last: Observation | None = None
-        self._lost = 0
+        self._hearing = Hearing()
+        self._lost_before = 0  # the plant's last start
         self._plant_age_ms = Distribution()
         self._plans: dict[int, _Plans] = {}
         self._introductions: dict[int, Introduction] = {}
@@ -124,7 +125,7 @@ class BusListener:
         """declared_hz: of the plant, where the caller knows it."""
         told = next(iter(self._introductions.values()), None)
         declared_hz = told.plant_rate_hz if told else declared_hz
-        last = self._last
+        last = self._hearing.newest
         if last is None:
             return BusStatus(None, (), dict(self._speakers))
         plant = PlantStatus(
@@ -132,7 +133,7 @@ class BusListener:
             last.mode,
             self._plant.rate_hz,
             declared_hz,
-            self._lost,
+            self._hearing.lost - self._lost_before,
             (now_ns - self._plant.came_ns) * 1e-9,
             last.lock_step,
             self._late_ms.percentiles(),
@@ -148,18 +149,16 @@ class BusListener:
         return BusStatus(plant, tuple(controllers), dict(self._speakers))
 
     def _observe(self, observation: Observation, now_ns: int) -> None:
-        last = self._last
-        if last is not None and observation.sequence <= last.sequence:
-            if observation.time_ns < last.time_ns:
-                self._plant, self._lost = _Stream(), 0  # it started again
-            else:
-                return  # a repeat
+        last = self._hearing.newest
+        order = self._hearing.take(observation)
+        if order in (Order.REPEAT, Order.LATE):
+            return
+        if order is Order.RESTART:
+            self._plant, self._lost_before = _Stream(), self._hearing.lost
         elif last is not None:
-            self._lost += observation.sequence - last.sequence - 1
             wanted_ns = self._plant.came_ns + observation.time_ns - last.time_ns
             self._late_ms.add(max(0.0, (now_ns - wanted_ns) * 1e-6))
         self._plant.add(observation.time_ns, now_ns)
-        self._last = observation
         if observation.plan_sequence:
             self._plant_age_ms.add(observation.plan_age_ns * 1e-6)
 

@@ -9,6 +9,7 @@ from mpc_controller.bus.frame import Kind
 from mpc_controller.bus.keys import MAY_SAY, Credentials, PeerKey
 from mpc_controller.bus.messages import Event, EventKind, Message, Observation
 from mpc_controller.node.clock_offset import ClockComparison, ClockEstimate
+from mpc_controller.node.observed import Hearing, Order
 
 QUESTION: Final = "what time is it?"
 _MOST_OPEN: Final = 64  # questions; older ones are given up
@@ -35,13 +36,14 @@ class ClockQuestions:
         self._asker = os.urandom(8).hex()
         self._sent: dict[str, int] = {}
         self._next_ns, self._count = 0, 0
-        self._sequence, self._plant_ns = -1, 0
+        self._hearing = Hearing()
         self._returned_ns: int | None = None
         self._comparison = ClockComparison()
 
     def due(self, now_ns: int) -> Event | None:
         """Once a period, of a plant that speaks: what others are asked piles up."""
-        if self._period_ns is None or self._sequence < 0 or now_ns < self._next_ns:
+        newest = self._hearing.newest
+        if self._period_ns is None or newest is None or now_ns < self._next_ns:
             return None
         self._next_ns = now_ns + self._period_ns
         self._count += 1
@@ -49,7 +51,7 @@ class ClockQuestions:
         self._sent[number] = now_ns
         if len(self._sent) > _MOST_OPEN:
             del self._sent[next(iter(self._sent))]
-        return Event(EventKind.INFO, self._plant_ns, self._source, QUESTION, details={_ASKER: self._asker, _NUMBER: number})
+        return Event(EventKind.INFO, newest.time_ns, self._source, QUESTION, details={_ASKER: self._asker, _NUMBER: number})
 
     def accept(self, message: Message, now_ns: int) -> None:
         """What came at `now_ns`. Of simulations in lock-step, whose time is nobody's, nothing is taken in."""
@@ -57,7 +59,7 @@ class ClockQuestions:
             sent_ns = self._sent.pop(message.details.get(_NUMBER, ""), None)
             if sent_ns is not None:
                 self._returned_ns = sent_ns
-        elif isinstance(message, Observation) and not message.lock_step and message.sequence != self._sequence:
+        elif isinstance(message, Observation) and not message.lock_step:
             self._hear(message, now_ns)
 
     def estimate(self, now_ns: int) -> ClockEstimate | None:
@@ -65,11 +67,12 @@ class ClockQuestions:
         return self._comparison.estimate(now_ns)
 
     def _hear(self, observation: Observation, now_ns: int) -> None:
-        late = observation.sequence < self._sequence and observation.time_ns < self._plant_ns
-        self._comparison.heard(observation.time_ns, now_ns)
-        if late:
+        order = self._hearing.take(observation)
+        if order is Order.REPEAT:
             return
-        self._sequence, self._plant_ns = observation.sequence, observation.time_ns
+        self._comparison.heard(observation.time_ns, now_ns)
+        if order is Order.LATE:
+            return
         if self._returned_ns is not None:
             self._comparison.answered(self._returned_ns, observation.time_ns, now_ns)
             self._returned_ns = None

@@ -54,7 +54,8 @@ class Order(enum.Enum):
 class Succession:
     """In one run of a plant sequence and time rise together. What does not rise has come late, on a network that reorders, or
     is of a plant that has started again: in lock step, which has no late ones, at once, and where it is the first of a run, or
-    from as far back as no network reorders; else when so many in a row rise among themselves."""
+    from as far back as no network reorders, or a later one of a lower sequence; else when so many in a row rise among
+    themselves."""
 
     def __init__(self) -> None:
         self._older: Observation | None = None
@@ -71,7 +72,41 @@ class Succession:
         rises = older is not None and observation.sequence > older.sequence and observation.time_ns > older.time_ns
         self._in_a_row = self._in_a_row + 1 if rises else 1
         is_first = observation.sequence <= 1 or last.sequence - observation.sequence > _FARTHEST
+        is_first |= observation.sequence < last.sequence and observation.time_ns > last.time_ns
         if observation.lock_step or is_first or self._in_a_row >= _RESTARTED:
             self._older, self._in_a_row = None, 0
             return Order.RESTART
         return Order.LATE
+
+
+@final
+class Hearing:
+    """What a listener has of a plant's observations, from its first word on."""
+
+    def __init__(self) -> None:
+        self._succession = Succession()
+        self._missing: dict[int, None] = {}  # of this run, and not from so far back that they do not come any more
+        self.newest: Observation | None = None
+        self.lost = 0
+
+    def take(self, observation: Observation) -> Order:
+        """One that came. Those that were skipped are `lost`, until they come late."""
+        last = self.newest
+        order = self._succession.judge(observation, last)
+        if order is Order.LATE and observation.sequence in self._missing:
+            del self._missing[observation.sequence]
+            self.lost -= 1
+        elif order is Order.NEXT and last is not None:
+            self._skip(last.sequence + 1, observation.sequence)
+        elif order is Order.RESTART:
+            self._missing.clear()
+        if order in (Order.NEXT, Order.RESTART):
+            self.newest = observation
+        return order
+
+    def _skip(self, first: int, end: int) -> None:
+        self.lost += end - first
+        oldest = end - _FARTHEST
+        while self._missing and (sequence := next(iter(self._missing))) < oldest:
+            del self._missing[sequence]
+        self._missing.update(dict.fromkeys(range(max(first, oldest), end)))

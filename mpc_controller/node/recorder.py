@@ -14,10 +14,10 @@ from mpc_controller.bus.messages import Observation
 from mpc_controller.bus.recording import RecordingWriter
 from mpc_controller.node.clock_offset import ClockEstimate
 from mpc_controller.node.clock_questions import ClockQuestions
+from mpc_controller.node.observed import Hearing
 
 CLOCK: Final = "clock"  # metadata of a recording
 _WAIT_S: Final = 0.1
-_FARTHEST: Final = 1000  # observations back, that a network reorders
 
 
 @final
@@ -48,7 +48,7 @@ def record(
     """
     start_ns = time.monotonic_ns()
     to_wall_ns = time.time_ns() - start_ns  # once, so that a clock that is set meanwhile does not tear the recording
-    gaps = _Gaps()
+    hearing = Hearing()
     with RecordingWriter(path, metadata) as writer:
         stopped = False
         while not stopped:
@@ -64,13 +64,13 @@ def record(
                 if questions is not None:
                     questions.accept(message, time.monotonic_ns())
                 if isinstance(message, Observation):
-                    gaps.add(message.sequence)
+                    hearing.take(message)
             writer.flush_if_due()
         estimate = None if questions is None else questions.estimate(time.monotonic_ns())
         if estimate is not None:
             writer.note(CLOCK, _clock_note(estimate, to_wall_ns))
     duration_s = (time.monotonic_ns() - start_ns) * 1e-9
-    return RecorderSummary(path, writer.messages, link.counts.rejected, writer.size, duration_s, gaps.lost)
+    return RecorderSummary(path, writer.messages, link.counts.rejected, writer.size, duration_s, hearing.lost)
 
 
 def _clock_note(estimate: ClockEstimate, to_wall_ns: int) -> dict[str, str]:
@@ -84,23 +84,3 @@ def _clock_note(estimate: ClockEstimate, to_wall_ns: int) -> dict[str, str]:
         "round_trips": str(estimate.round_trips),
         "jumps": str(estimate.jumps),
     }
-
-
-@final
-class _Gaps:
-    """Counts observations that did not come, by their sequences."""
-
-    def __init__(self) -> None:
-        self.lost = 0
-        self._last: int | None = None
-
-    def add(self, sequence: int) -> None:
-        """One that came, maybe once more, maybe late; or the first ones of a plant that has started again."""
-        last = self._last
-        if last is None or sequence <= 1 or last - sequence > _FARTHEST:
-            self._last = sequence
-        elif sequence > last:
-            self.lost += sequence - last - 1
-            self._last = sequence
-        elif sequence < last:
-            self.lost -= self.lost > 0

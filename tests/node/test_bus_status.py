@@ -132,3 +132,14 @@ def test_a_plan_whose_status_nobody_knows_failed():
     listener.accept(plan(1, status=99), 0)
     (controller,) = listener.status(0).controllers
     assert controller.failed == 1
+
+
+def test_a_plant_that_starts_again_on_its_host_is_noticed_though_its_time_went_on():
+    listener = BusListener()
+    for k in (500, 501, 503):
+        listener.accept(observation(k), 0)
+    for k in (3, 4, 6):  # its first ones were not heard
+        listener.accept(observation(k, time_ns=(5000 + 2 * k) * MS), 0)
+    plant = listener.status(0, 500.0).plant
+    assert plant is not None
+    assert (plant.lost, plant.rate_hz) == (1, pytest.approx(2 / 6e-3))
