@@ -14,9 +14,10 @@ import numpy as np
 
 from launch.launch_file import load_launch_file
 from mpc_controller.bus.codec import decode, encode
+from mpc_controller.bus.endpoints import BusError, Endpoints
 from mpc_controller.bus.frame import WireError, unwrap, wrap
 from mpc_controller.bus.mcap_file import MCAP_MAGIC
-from mpc_controller.bus.messages import ParameterUpdate, Plan
+from mpc_controller.bus.messages import Event, EventKind, ParameterUpdate, Plan
 from mpc_controller.bus.recording import RecordingError, RecordingWriter, read_recording
 from mpc_controller.identification.excitation.experiment import Experiment, excitation_of
 from mpc_controller.identification.excitation.experiment_file import load_experiment, save_experiment
@@ -26,9 +27,12 @@ from mpc_controller.identification.model_structure import IdentificationError
 from mpc_controller.model.parameter_file import load_parameters
 from mpc_controller.model.parameters import ParameterError
 from mpc_controller.model.residual.residual_file import ResidualError, residual_bytes, residual_from_bytes
+from mpc_controller.node.bus_status import BusListener
+from mpc_controller.node.event_log import EventLog
+from mpc_controller.node.introduction import Introduction
 from mpc_controller.toml_table import TomlError, TomlTable
 from robots import load_robot, load_structure
-from tests.bus.examples import EXAMPLES
+from tests.bus.examples import EXAMPLES, OBSERVATION
 from tests.model.test_residual_file import everything
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -85,6 +89,23 @@ def _message(data: bytes) -> None:
     message = decode(data)
     frame = encode(message)
     assert encode(decode(frame)) == frame
+
+
+def _words(data: bytes) -> None:
+    """What anyone says on a bus is taken in by those who listen, and what a node tells of it can be sent."""
+    message = decode(data)
+    listener, log = BusListener(), EventLog("plant")
+    for heard in (OBSERVATION, message):
+        listener.accept(heard, 0)
+    listener.status(1)
+    log.tell(EventKind.REJECTED, 0, str(message), "", {str(message): repr(data)})
+    for event in log.drain():
+        encode(event)
+
+
+def _address(data: bytes) -> None:
+    endpoints = Endpoints.of(data.decode("utf-8", "surrogateescape"))
+    assert endpoints.out != endpoints.inbox
 
 
 def _residual(data: bytes) -> None:
@@ -158,6 +179,15 @@ def _frames() -> list[bytes]:
     return [encode(message) for message in (*EXAMPLES.values(), update)]
 
 
+def _totals() -> list[bytes]:
+    """What listeners make numbers of."""
+    introduction = Introduction(100.0, 400.0, "ekf", {"mass": 1.0}).event("cartpole", 7, 0.1)
+    totals = Event(EventKind.INFO, 0, "plant", "totals so far", details={"rejected_plans": "3", "overruns": "0"})
+    health = Event(EventKind.INFO, 0, "plant", "health of the robot", details={"temperature": "41.5"})
+    long = ParameterUpdate(1, {"x" * 70_000: 1.0})
+    return [*_frames(), *(encode(message) for message in (introduction, totals, health, long))]
+
+
 def _recordings() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         contents = []
@@ -207,6 +237,8 @@ def _files(pattern: str, but: str = " ") -> Callable[[], list[bytes]]:
 TARGETS: Final[Mapping[str, Target]] = {
     "frame": Target(_frames, _frame, (WireError,), False, 4000),
     "message": Target(_frames, _message, (WireError,), False, 4000),
+    "words": Target(_totals, _words, (WireError,), False, 1000),
+    "address": Target(lambda: [b"tcp://127.0.0.1:5555", b"ipc:///run/robot"], _address, (BusError,), True, 1000),
     "residual": Target(_residuals, _residual, (ResidualError,), False, 1000),
     "recording": Target(_recordings, _recording, (RecordingError,), False, 500),
     "parameters": Target(_files("robots/*/parameters.toml"), _parameters, (ParameterError,), True, 800),
