@@ -23,7 +23,7 @@ from launch.recording_cli import plot, record, replay
 from launch.running_cli import arm, control, drive, estop, launch, sim, status, view
 
 
-class _Interrupted(Exception):
+class _InterruptedError(Exception):
     """Ctrl-C, past click, which would print an empty line."""
 
 
@@ -32,7 +32,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise _Interrupted from None
+            raise _InterruptedError from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -140,7 +140,7 @@ def _run() -> int:
         return error.exit_code
     except click.ClickException as error:
         message, code = error.format_message(), error.exit_code
-    except (KeyboardInterrupt, click.Abort, _Interrupted):
+    except (KeyboardInterrupt, click.Abort, _InterruptedError):
         say_interrupted()
         return 0
     except Exception as error:

@@ -49,5 +49,5 @@ class StopSignals:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._requested = True
         if self._interrupt:
-            note(number)
+            note()
             raise KeyboardInterrupt
