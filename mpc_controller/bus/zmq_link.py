@@ -89,7 +89,9 @@ class PlantLink(PlantEnd):
 
     def drain(self, timeout_s: float, budget: Budget) -> list[bytes]:
         self._hear_subscriptions()
-        return [*_drain_admitted(self._sub, timeout_s, budget, self._admit), *self._large.due()]
+        frames = _drain_admitted(self._sub, timeout_s, budget, self._admit)
+        self._large.repeat_due(self._pub)
+        return frames
 
     def close(self) -> None:
         if self._guard is not None:
