@@ -101,6 +101,13 @@ def test_an_observer_hears_all_and_commands_nothing(secured: Secured):
         return bool(observer.receive(0.01))
 
     wait_until(is_heard)
+
+    def is_refused() -> bool:
+        """What is said before its other socket is connected is lost."""
+        observer.send(EStop(1))
+        return secured.plant.receive(0.01) == [] and secured.plant.counts.reasons["role"] > 0
+
+    wait_until(is_refused)
     commands: list[Message] = [
         PLAN,
         EStop(1),
@@ -109,7 +116,7 @@ def test_an_observer_hears_all_and_commands_nothing(secured: Secured):
         Arm("cartpole", 1, 0),
     ]
     assert said(secured, observer, commands * 50) == []
-    assert secured.plant.counts.reasons["role"] == 250
+    assert secured.plant.counts.reasons["role"] == secured.plant.counts.received > 250
 
 
 @pytest.mark.parametrize("stranger", ["no key", "unknown key", "other plant's key"])
