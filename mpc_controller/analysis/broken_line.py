@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from mpc_controller.arrays import Array
+from mpc_controller.arrays import Array, IntArray
 
 _GAP = 5.0  # median spacings; a plan or two that was late or lost is no gap
+
+
+def is_gap(times: Array | IntArray) -> npt.NDArray[np.bool_]:
+    """(k - 1,) of times (k,): where more than five median spacings lie between two."""
+    spacing = np.diff(times)
+    return np.asarray(spacing > _GAP * np.median(spacing)) if len(spacing) else np.zeros(0, dtype=bool)
 
 
 def broken_line(times: Array, values: Array, half_turn: float | None = None) -> tuple[Array, Array]:
@@ -16,8 +23,7 @@ def broken_line(times: Array, values: Array, half_turn: float | None = None) -> 
     """
     if len(times) < 3:
         return times, values
-    spacing = np.diff(times)
-    is_break = spacing > _GAP * np.median(spacing)
+    is_break = is_gap(times)
     if half_turn is not None:
         is_break |= np.abs(np.diff(values)) > half_turn
     breaks = np.flatnonzero(is_break) + 1

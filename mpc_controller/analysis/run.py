@@ -21,14 +21,21 @@ _USABLE = [status for status in Status if status.is_usable]
 @dataclass(frozen=True)
 class Observations:
     """n observations: times [ns], measured (n, ny), controls (n, nu) applied before each, modes, the plans that were followed
-    (0: none) and their ages [ns]."""
+    (0: none) and their ages [ns]; the plant's count of them, which rises by one, and by more where some did not come."""
 
     times: IntArray
+    sequences: IntArray
     measured: Array
     controls: Array
     modes: IntArray
     plan_sequences: IntArray
     plan_ages: IntArray
+
+    @property
+    def lost(self) -> int:
+        """How many did not come between those that did."""
+        steps = np.diff(self.sequences)
+        return int((steps[steps > 1] - 1).sum())
 
 
 @final
@@ -137,6 +144,7 @@ def _sizes(message: Observation | Truth) -> tuple[tuple[int, ...], ...]:
 def _observations(messages: Sequence[Observation]) -> Observations:
     return Observations(
         times=_integers(m.time_ns for m in messages),
+        sequences=_integers(m.sequence for m in messages),
         measured=_rows([m.measured for m in messages]),
         controls=_rows([m.control for m in messages]),
         modes=_integers(m.mode for m in messages),

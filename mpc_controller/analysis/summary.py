@@ -25,7 +25,8 @@ def summarize(run: Run, robot: Robot, task: Task) -> dict[str, Any]:
     control_used: the largest share of each control's limit that was used. constraint_excess: how far each path constraint
     on the states was overstepped at most, at the nominal parameters; 0 when it held. soft_constraints: those of them that may
     be overstepped, at a price. limited_ticks: how many commands
-    slid within the slew limit into a hold, a stop or back to a plan.
+    slid within the slew limit into a hold, a stop or back to a plan. mode_s: the time in each mode, as far as it was seen.
+    lost_observations: those that are missing beside the `observations` that came.
     """
     tracking = track(run, robot, task)
     errors = {name: values for name, values in tracking.settled(task.settle_s).items() if len(values)}
@@ -48,11 +49,14 @@ def summarize(run: Run, robot: Robot, task: Task) -> dict[str, Any]:
         "failed_solves": run.plans.failed,
         "safety_interventions": int(totals.get(_INTERVENTIONS, _counted_interventions(run.events))),
         "limited_ticks": int(totals.get("limited_ticks", 0)),
+        "mode_s": _mode_times(run),
         "mode_changes": _mode_changes(run),
         "control_used": _control_used(run.observations.controls, robot),
         "constraint_excess": excess,
         "soft_constraints": [c.name for c in task.problem.path_constraints if c.soft is not None and c.name in excess],
         "build_s": _build_s(run.events),
+        "observations": len(run.observations.times),
+        "lost_observations": run.observations.lost,
         "recording": run.recording,
         "truncated": run.truncated,
     }
@@ -79,6 +83,15 @@ def _counted_interventions(events: tuple[Event, ...]) -> int:
         if event.kind is EventKind.SAFETY:
             counts[event.source] = max(counts.get(event.source, 0), event.count)
     return sum(counts.values())
+
+
+def _mode_times(run: Run) -> dict[str, float]:
+    """Seconds in each mode that occurred: a tick counts where the observations before and after it came, the second of which
+    tells its mode."""
+    seen = run.observations
+    is_next = np.diff(seen.sequences) == 1
+    ticks, modes = np.diff(seen.times)[is_next], seen.modes[1:][is_next]
+    return {Mode(mode).name: float(ticks[modes == mode].sum() * 1e-9) for mode in np.unique(modes)}
 
 
 def _mode_changes(run: Run) -> list[dict[str, Any]]:

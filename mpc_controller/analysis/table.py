@@ -9,6 +9,7 @@ from mpc_controller.analysis.units import shown_quantity
 
 _RULE = "─" * 66
 _SHOWN_CHANGES = 8
+_STANDING = ("HOLD", "E_STOP")  # modes in which no plan is followed
 
 
 def format_table(summary: Mapping[str, Any]) -> str:
@@ -18,9 +19,11 @@ def format_table(summary: Mapping[str, Any]) -> str:
         _RULE,
         *_tracking(summary),
         *_timing(summary),
+        *_mode_times(summary["mode_s"]),
         *_counts(summary),
         *_limits(summary),
         *_modes(summary["mode_changes"]),
+        *_lost(summary),
         *(["", "  the recording was cut short; this is what came before the cut"] if summary["truncated"] else []),
         _RULE,
     ]
@@ -53,6 +56,24 @@ def _timing(summary: Mapping[str, Any]) -> list[str]:
         columns = ["–"] * 3 if spread is None else [_short(spread[k], unit) for k in ("p50", "p99", "max")]
         lines.append(_row(name, *columns))
     return lines
+
+
+def _mode_times(mode_s: Mapping[str, float]) -> list[str]:
+    """How long a fresh plan was followed, and how long not."""
+    total = sum(mode_s.values())
+    if not total > 0:
+        return []
+    shown = [("fresh plan followed", mode_s.get("NOMINAL", 0.0))]
+    shown += [(f"  {mode}", seconds) for mode, seconds in mode_s.items() if mode != "NOMINAL" and seconds > 0]
+    return ["", *(_row(name, f"{seconds:.2f} s", f"{100 * seconds / total:.2f} %") for name, seconds in shown)]
+
+
+def _lost(summary: Mapping[str, Any]) -> list[str]:
+    lost = summary["lost_observations"]
+    if not lost:
+        return []
+    every = lost + summary["observations"]
+    return ["", f"  {lost} of {every} observations did not come; what is told is of the others"]
 
 
 def _short(value: float, unit: str) -> str:
@@ -89,9 +110,15 @@ def _modes(changes: list[dict[str, Any]]) -> list[str]:
     if not changes:
         return []
     lines = ["", _row("mode changes", f"{len(changes)}")]
-    for change in changes[:_SHOWN_CHANGES]:
+    for change in _weightiest(changes):
         reason = f"  ({change['reason']})" if change["reason"] else ""
         lines.append(f"  {change['time_s']:8.3f} s  {change['from']} → {change['to']}{reason}")
     if len(changes) > _SHOWN_CHANGES:
         lines.append(f"             … and {len(changes) - _SHOWN_CHANGES} more")
     return lines
+
+
+def _weightiest(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many as are shown, in their order: where there are more, those into HOLD and E_STOP before others."""
+    by_weight = sorted(range(len(changes)), key=lambda i: changes[i]["to"] not in _STANDING)
+    return [changes[i] for i in sorted(by_weight[:_SHOWN_CHANGES])]

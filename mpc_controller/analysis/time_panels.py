@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from mpc_controller.analysis.broken_line import broken_line
+from mpc_controller.analysis.broken_line import broken_line, is_gap
 from mpc_controller.analysis.run import Run
 from mpc_controller.analysis.style import ACTUAL, GRID, LIMIT, QUIET, SERIES, legend, tidy
 from mpc_controller.analysis.tracking import Tracking
@@ -67,7 +67,8 @@ def draw_controls(axes: Axes, run: Run, robot: Robot, group: list[int]) -> None:
     names = [robot.dynamics.control_names[i].replace("_", " ") for i in group]
     title, labels = _title_and_labels(names)
     for colour, i, label in zip(np.resize(SERIES, len(group)), group, labels, strict=True):
-        axes.plot(times, run.observations.controls[:, i], color=str(colour), linewidth=0.9, alpha=0.85, label=label)
+        line = broken_line(times, run.observations.controls[:, i])
+        axes.plot(*line, color=str(colour), linewidth=0.9, alpha=0.85, label=label)
     for limit in (robot.control_lower[group[0]], robot.control_upper[group[0]]):
         axes.axhline(limit, color=LIMIT, linewidth=1.1, linestyle=(0, (5, 3)))
     tidy(axes, title.capitalize(), y=f"[{robot.dynamics.control_units[group[0]]}]")
@@ -89,10 +90,12 @@ def _common_start(names: list[str]) -> str:
 
 
 def _shade_modes(axes: Axes, run: Run) -> None:
-    """Colour the times in which the plant did not follow a fresh plan."""
+    """Colour the times in which the plant did not follow a fresh plan, where that is known."""
     times, modes = seconds(run, run.observations.times), run.observations.modes
-    edges = [0, *(np.flatnonzero(np.diff(modes)) + 1), len(modes) - 1]
-    for first, last in pairwise(edges):
+    holes = is_gap(times)
+    edges = [0, *(np.flatnonzero((np.diff(modes) != 0) | holes) + 1), len(modes) - 1]
+    for first, end in pairwise(edges):
+        last = end - 1 if end > first and holes[end - 1] else end
         mode = Mode(modes[first])
         if mode in _MODE_COLOURS and last > first:
             axes.axvspan(times[first], times[last], color=_MODE_COLOURS[mode], alpha=_SHADE, linewidth=0)

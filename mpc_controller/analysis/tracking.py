@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from mpc_controller.analysis.broken_line import is_gap
 from mpc_controller.analysis.run import Run
 from mpc_controller.arrays import Array
 from mpc_controller.robot import Robot, Task
@@ -32,8 +33,9 @@ class Tracking:
 def track(run: Run, robot: Robot, task: Task) -> Tracking:
     """Errors against the wanted rows, from the true states where they were recorded, else from the estimates.
 
-    True states are interpolated on the manifold to the starts of the plans; plans outside the truths' times, or that came
-    without a reference of the task's size, are left out. ValueError where the recording is of another robot or task.
+    True states are interpolated on the manifold to the starts of the plans; plans outside the truths' times, in a hole of
+    them, or that came without a reference of the task's size, are left out. ValueError where the recording is of another
+    robot or task.
     """
     check_origin(run, robot, task)
     times, wanted = run.plans.times, run.plans.references
@@ -61,12 +63,13 @@ def check_origin(run: Run, robot: Robot, task: Task) -> None:
 
 
 def _true_states(run: Run, robot: Robot) -> Array:
-    """(k, nx) at the plans' starts; NaN outside the truths' times."""
+    """(k, nx) at the plans' starts; NaN outside the truths' times and where too many in a row are missing."""
     known, wanted = run.truths.times, run.plans.times
     k = np.clip(np.searchsorted(known, wanted, side="right") - 1, 0, len(known) - 2)
     fraction = (wanted - known[k]) / np.maximum(known[k + 1] - known[k], 1)
     manifold = robot.dynamics.manifold
     before, after = run.truths.states[k], run.truths.states[k + 1]
     states = manifold.retract(before, np.clip(fraction, 0.0, 1.0)[:, None] * manifold.difference(after, before))
-    states[(wanted < known[0]) | (wanted > known[-1])] = np.nan
+    is_between = is_gap(known)[k] & (wanted > known[k]) & (wanted < known[k + 1])
+    states[(wanted < known[0]) | (wanted > known[-1]) | is_between] = np.nan
     return states

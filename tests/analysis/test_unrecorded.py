@@ -25,6 +25,7 @@ PLANT = {
     "mode_changes": [CHANGE],
     "limited_ticks": 4,
     "safety_interventions": 5,
+    "mode_s": {"NOMINAL": 1.2, "HOLD": 0.3},
 }
 
 
@@ -41,6 +42,7 @@ def test_it_tells_what_the_nodes_counted():
     table = format_table(summary)
     assert "HOLD → NOMINAL  (fresh plan)" in table
     assert "limits" not in table
+    assert "fresh plan followed            1.20 s      80.00 %" in table
 
 
 def test_nodes_that_planned_nothing_have_no_times():
