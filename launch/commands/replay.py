@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
+from launch.comparable import Gap, comparable
 from launch.errors import CommandError, ExitCode
 from launch.output import check_json_path, speaker, write_json
 from launch.selection import check_rates, excited_task, robot_with, solver_of, with_parameters
-from mpc_controller.bus.messages import Event, ParameterUpdate, Plan
+from mpc_controller.bus.messages import Event, Observation, ParameterUpdate, Plan, Reference
 from mpc_controller.bus.recording import read_recording
 from mpc_controller.model.residual.residual import Residual
 from mpc_controller.model.residual.residual_file import residual_from_bytes
 from mpc_controller.node.controller_node import FIRST_RESIDUAL, ControllerOptions, fused_task
 from mpc_controller.node.introduction import Introduction
-from mpc_controller.node.replay import replay_recording
+from mpc_controller.node.replay import ReplayReport
+from mpc_controller.node.replay import replay as replay_messages
 
 
 @final
@@ -32,7 +36,8 @@ class ReplayRequest:
 
 
 def replay(request: ReplayRequest) -> ExitCode:
-    """Feed the recorded observations to the controller and compare the plans; RUN_FAILED when one differs."""
+    """Feed the recorded observations to the controller and compare the plans; RUN_FAILED when one differs, BAD_INPUT when
+    none does and the recording lacks something after which no plan can be compared."""
     check_json_path(request.json)
     say = speaker(request.json)
     recorded, told, residual = _first_plan(request.recording)
@@ -47,16 +52,40 @@ def replay(request: ReplayRequest) -> ExitCode:
     options = ControllerOptions(
         recorded.solver, rate_hz, estimator, residual=residual, adapts_residual=told is not None and told.adapts_residual
     )
-    report = replay_recording(request.recording, robot, task, solver, options)
-    say(f"{report.identical} of {report.plans} plans are identical to the last bit")
-    if report.cut_by_deadline:
-        say(f"{report.cut_by_deadline} plans were cut by their deadline and are not compared")
-    for line in report.incomplete:
-        say(f"incomplete: {line}")
-    for d in report.differences:
-        say(f"plan {d.sequence} of epoch {d.epoch}: {d.field} differs by {d.largest:.3g}")
+    kinds = (Observation, Plan, ParameterUpdate, Reference, Event)
+    messages, gaps = comparable([message for _, message in read_recording(request.recording).messages(*kinds)])
+    if any(isinstance(message, Plan) for message in messages):
+        report = replay_messages(messages, robot, task, solver, options)
+    else:
+        report = ReplayReport(0, 0, (), 0, ())
+    # Of plans alone: what its controller said it had not is missing on purpose.
+    report = dataclasses.replace(report, incomplete=tuple(f"epoch {gap.epoch}: {gap}" for gap in gaps))
+    for line in _told(report, gaps):
+        say(line)
     write_json(request.json, asdict(report) | {"is_identical": report.is_identical})
-    return ExitCode.OK if report.is_identical else ExitCode.RUN_FAILED
+    if report.identical < report.plans:
+        return ExitCode.RUN_FAILED
+    return ExitCode.BAD_INPUT if gaps else ExitCode.OK
+
+
+def _told(report: ReplayReport, gaps: Sequence[Gap]) -> list[str]:
+    """The result as lines."""
+    lines = [f"{report.identical} of {report.plans} plans are identical to the last bit"]
+    if len(gaps) == 1:
+        where = f"before the first gap ({gaps[0].time_s:.3f} s)"
+        lines = [f"{report.identical} of {report.plans} plans {where} are identical to the last bit; "]
+        lines[0] += f"what came after {gaps[0]} can not be compared"
+    elif gaps:
+        lines = [f"{report.identical} of {report.plans} plans before gaps are identical to the last bit"]
+        lines += [
+            f"epoch {gap.epoch}: {gap}; {gap.left_out} plans after the first gap ({gap.time_s:.3f} s) can not be compared"
+            for gap in gaps
+        ]
+    if report.cut_by_deadline:
+        lines.append(f"{report.cut_by_deadline} plans were cut by their deadline and are not compared")
+    for d in report.differences:
+        lines.append(f"plan {d.sequence} of epoch {d.epoch}: {d.field} differs by {d.largest:.3g}")
+    return lines
 
 
 def _first_plan(recording: Path) -> tuple[Plan, Introduction | None, Residual | None]:
