@@ -14,9 +14,9 @@ import zmq
 _PRESENCE: Final = b"peer"
 _PRESENCE_BYTES: Final = len(_PRESENCE) + 8
 _MOST_PEERS: Final = 256
-# Of one connection: a peer has one for each kind at most, and its presence. Of all: what 256 peers have that hear everything.
+# Of one connection: a peer has one for each kind at most, and its presence. There is no limit for all together, which would let
+# some keep others out; each connection needs a file, and a process may open so many.
 _MOST_OF_ONE: Final = 32
-_MOST: Final = 1024
 
 
 def new_presence() -> bytes:
@@ -51,16 +51,20 @@ class Subscriptions:
             self._begin(topic, _connection(frame))
         else:
             self._peers.discard(topic)
-            self._counts -= Counter([self._connection_of.pop(topic, -1)])
+            self._counts[self._connection_of.pop(topic, -1)] -= 1
 
     def _begin(self, topic: bytes, connection: int) -> None:
         if len(topic) == _PRESENCE_BYTES and topic.startswith(_PRESENCE) and len(self._peers) < _MOST_PEERS:
             self._peers.add(topic)
-        if len(self._connection_of) < 2 * _MOST and topic not in self._connection_of:
-            self._connection_of[topic] = connection
-            self._counts[connection] += 1
-        if connection >= 0 and (self._counts[connection] > _MOST_OF_ONE or len(self._connection_of) > _MOST):
+        if connection < 0:
+            return
+        self._connection_of[topic] = connection
+        self._counts[connection] += 1
+        if self._counts[connection] > _MOST_OF_ONE:
             _end(connection, self._endpoint)
+            # The next one with its number starts from nothing, though others may still hear the same topics.
+            self._connection_of = {t: c for t, c in self._connection_of.items() if c != connection}
+            del self._counts[connection]
 
 
 def _connection(frame: zmq.Frame) -> int:
