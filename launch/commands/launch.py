@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from launch.bus_address import bus_of
+from launch.commands.learn import check_training
 from launch.commands.plot import analyze
 from launch.commands.record import recording_path
 from launch.errors import CommandError, ExitCode
@@ -49,6 +50,8 @@ def launch_run(request: LaunchRequest) -> ExitCode:
     check_json_path(request.json)
     with StopSignals() as stop, Notifier.of() as notifier:
         launch = _overridden(load_launch_file(request.file), request)
+        if launch.learn is not None:
+            check_training()
         terminal = Terminal(sys.stderr if request.json == TO_STDOUT else sys.stdout)
 
         notifier.ready(f"running {request.file}")

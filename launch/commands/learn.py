@@ -11,11 +11,12 @@ from typing import final
 
 from launch.commands.learn_ranges import feature_ranges
 from launch.commands.learn_report import format_learned_residual, write_learning_report
-from launch.errors import ExitCode
+from launch.errors import CommandError, ExitCode
 from launch.live_line import Terminal
 from launch.log_reading import LogOptions, LogReader
 from launch.output import TO_STDOUT, check_free, check_json_path, write_json
 from mpc_controller.identification.model_structure import ModelStructure
+from mpc_controller.learning.extra import require
 from mpc_controller.learning.imported import learn_imported
 from mpc_controller.learning.learn import LearnedResidual, learn
 from mpc_controller.learning.options import LearningError, LearnOptions
@@ -82,10 +83,20 @@ def learn_machine(request: LearnRequest) -> ExitCode:
     return ExitCode.OK
 
 
+def check_training() -> None:
+    """Before logs are read, or flown. Raises CommandError where the packages that training needs are missing."""
+    try:
+        require()
+    except LearningError as error:
+        raise CommandError(f"{error}, or in a checkout `make install-learn`", ExitCode.ENVIRONMENT) from None
+
+
 def learned_of(request: LearnRequest, terminal: Terminal) -> LearnedResidual:
     """The result for a request; nothing is written. Raises LearningError, IdentificationError, ParameterError."""
     structure = _structure(request)
     _check_logs(request, structure)
+    if request.network is None:
+        check_training()
     ranges = feature_ranges(request.ranges, structure.residual_port) if request.ranges and structure.residual_port else None
     reader = LogReader(request.robot, structure, request.reading, terminal)
     logs, validation = reader.read(request.logs), reader.read(request.validation)

@@ -41,6 +41,7 @@ def record_run(request: RecordRequest) -> ExitCode:
     name = load_robot(request.robot).name if request.robot is not None else ""
     address, endpoints = bus_of(name, request.endpoint)
     path = request.output or recording_path(Path("runs"), name or "recording")
+    _check_new(path)
     with StopSignals() as stop, PeerLink(endpoints, newest_only=()) as link:
         say(f"{READY}: recording {address} into {path}")
         questions = ClockQuestions("recorder", _ASK_NS) if may_ask(endpoints.credentials) else None
@@ -54,6 +55,20 @@ def record_run(request: RecordRequest) -> ExitCode:
         say("nothing was said, so no recording is kept")
     write_json(request.json, asdict(summary) | {"path": path if counts else None})
     return ExitCode.OK
+
+
+def _check_new(path: Path) -> None:
+    """Refuse what could not be written, before anyone is told that all is recorded. Raises CommandError."""
+    reason = ""
+    folder = next((parent for parent in path.absolute().parents if parent.exists()), Path("/"))
+    if path.is_dir():
+        reason = "is a folder; give the name of a file"
+    elif path.exists():
+        reason = "exists; give another name"
+    elif not (folder.is_dir() and os.access(folder, os.W_OK)):
+        reason = f"cannot be written: {folder} is no folder that can be written to; give another"
+    if reason:
+        raise CommandError(f"{path} {reason}", ExitCode.BAD_INPUT)
 
 
 def recording_path(folder: Path, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -45,21 +46,31 @@ def status(robot_name: str, endpoint: str | None, listen_s: float, json: str | N
             heard = listener.status(time.monotonic_ns(), robot.plant_rate_hz)
             clock = questions.estimate(time.monotonic_ns())
             if json != TO_STDOUT:
-                terminal.say(format_status(heard, clock, robot.name, address))
+                terminal.say(format_status(heard, clock, robot.name, address, listen_s, endpoint))
             if not watch or stop.requested():
                 break
-    write_json(json, _as_dict(heard) | {"clock": clock and asdict(clock)})
+    write_json(json, _as_dict(heard, robot.name, endpoint) | {"clock": clock and asdict(clock)})
     return ExitCode.RUN_FAILED if heard.concerns else ExitCode.OK
 
 
-def _as_dict(heard: BusStatus) -> dict[str, Any]:
+def _as_dict(heard: BusStatus, robot: str, endpoint: str | None) -> dict[str, Any]:
     plant = asdict(heard.plant) | {"mode": heard.plant.mode.name} if heard.plant else None
-    return asdict(heard) | {"plant": plant, "concerns": heard.concerns}
+    return asdict(heard) | {"plant": plant, "concerns": _concerns(heard, robot, endpoint)}
 
 
-def format_status(heard: BusStatus, clock: ClockEstimate | None, robot: str, address: str) -> str:
-    """As lines."""
+def _concerns(heard: BusStatus, robot: str, endpoint: str | None) -> list[str]:
+    """With commands that can be copied: for this robot, at this address."""
+    at = "" if endpoint is None else f" --endpoint {endpoint}"
+    return [re.sub(r"`mpc (\w+) ROBOT", rf"`mpc \1 {robot}{at}", sentence) for sentence in heard.concerns]
+
+
+def format_status(
+    heard: BusStatus, clock: ClockEstimate | None, robot: str, address: str, listen_s: float, endpoint: str | None = None
+) -> str:
+    """As lines. endpoint: the address where it is not the robot's own."""
     lines = [f"{robot} on {address}", _RULE]
+    if heard.plant is None and not heard.controllers and not heard.speakers:
+        lines.append(f"nobody speaks at {address} within {listen_s:g} s")
     if heard.plant is not None:
         lines += _plant(heard.plant)
         if not heard.plant.lock_step:
@@ -71,7 +82,7 @@ def format_status(heard: BusStatus, clock: ClockEstimate | None, robot: str, add
         if heard.speakers:
             said = ", ".join(f"{name} {count}" for name, count in sorted(heard.speakers.items()))
             lines += ["", _row("others, messages", said)]
-    lines += [_RULE, *([f"! {sentence}" for sentence in heard.concerns] or ["all is well"])]
+    lines += [_RULE, *([f"! {sentence}" for sentence in _concerns(heard, robot, endpoint)] or ["all is well"])]
     return "\n".join(lines)
 
 

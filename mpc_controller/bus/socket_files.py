@@ -10,11 +10,11 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import final
 
-from mpc_controller.bus.endpoints import BusError, Endpoints
+from mpc_controller.bus.endpoints import BusError, Endpoints, default_address
 
 
 @final
@@ -28,7 +28,7 @@ class SocketFiles:
             return
         self._lock_path = self._paths[0].with_suffix(".lock")
         try:
-            self._lock_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _prepare_folder(self._paths[0].with_suffix(""))
             self._lock_file = _locked(self._lock_path)
             self._unlink_sockets()
         except BlockingIOError:
@@ -55,6 +55,20 @@ class SocketFiles:
             self._lock_path.unlink(missing_ok=True)
             os.close(self._lock_file)
             self._lock_file = -1
+
+
+def _prepare_folder(bus: Path) -> None:
+    """Make the folder of default addresses; another one must be there. Raises BusError."""
+    if bus.is_dir():
+        raise BusError(f"endpoint ipc://{bus} is a folder; give a file's name within it, such as ipc://{bus}/robot")
+    folder = bus.parent
+    if folder.is_dir():
+        return
+    with suppress(BusError):
+        if folder == Path(default_address(bus.name).removeprefix("ipc://")).parent:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            return
+    raise BusError(f"endpoint ipc://{bus}: there is no folder {folder}; create it, or give an address in one that is there")
 
 
 @contextmanager

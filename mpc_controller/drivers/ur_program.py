@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import enum
+import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, final
 
 from mpc_controller.drivers.ur_options import JOINTS, UrOptions, ur_options
-from mpc_controller.toml_table import TomlTable
+from mpc_controller.toml_table import TomlError, TomlTable
 
 # Registers 24 to 47 are for RTDE clients; those below are for field buses.
 FIRST: Final = 24
@@ -67,5 +69,26 @@ def main(path: str, plant_rate_hz: str) -> None:
     print(ur_program(ur_options(table, float(plant_rate_hz))), end="")
 
 
+def command(arguments: Sequence[str]) -> int:
+    """The exit code of the program with these arguments; what is wrong with them is one line on stderr, and 2."""
+    try:
+        path, rate_hz = arguments
+    except ValueError:
+        print("usage: python -m mpc_controller.drivers.ur_program FILE HZ", file=sys.stderr)
+        return 2
+    try:
+        if not (math.isfinite(float(rate_hz)) and float(rate_hz) > 0):
+            raise ValueError
+    except ValueError:
+        print(f"error: '{rate_hz}' is no rate in Hz; give the plant's, such as 125", file=sys.stderr)
+        return 2
+    try:
+        main(path, rate_hz)
+    except TomlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(command(sys.argv[1:]))
