@@ -61,6 +61,7 @@ def strangers(scale: Scale) -> Outcome:
             flight.listen(0.004)
         flight.fly(_IN_MOTION)
         accepted = _accepted(flight)
+        end = len(flight.observations)
         scale.report("the stop of an operator, who may say it")
         links["the key of an operator"].send(EStop(1))
         flight.listen_until(1, lambda o: o.mode is Mode.E_STOP)
@@ -70,7 +71,7 @@ def strangers(scale: Scale) -> Outcome:
         (
             none_of("none of their commands accepted", accepted, sent),
             all_of("and what an operator may say is", len(flight.stops), 1),
-            *led_by_one(flight.observations[begun:]),
+            *led_by_one(flight.observations[begun:end]),
             within_slew([largest_step(flight.observations, load_robot(_ROBOT))]),
         ),
     )

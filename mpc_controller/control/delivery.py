@@ -18,7 +18,7 @@ class DeliveryEstimate:
     """Which of our plans the plant never followed, by their sequences in observations.
 
     Everything comes from observations, so a replay sees the same. Plans that were skipped while another one was followed count
-    as lost; where nothing of ours is followed, nothing is counted.
+    as lost, but for those of failed solves; where nothing of ours is followed, nothing is counted.
 
     is_lossy: from when more than a tenth was lost, of at least half a window, until `_CALM` in a row were not.
     """
@@ -28,13 +28,19 @@ class DeliveryEstimate:
         self._followed: deque[bool] = deque(maxlen=_WINDOW)
         self._in_a_row = 0
         self._last = 0
+        self._failed: deque[int] = deque(maxlen=_WINDOW)  # sequences
         self.is_lossy = False
+
+    def failed(self, sequence: int) -> None:
+        """A plan that nobody will follow."""
+        self._failed.append(sequence)
 
     def observe(self, observation: Observation) -> None:
         """Take in which plan made the command."""
         if observation.plan_epoch != self._epoch or observation.plan_sequence <= self._last:
             return
         lost = observation.plan_sequence - self._last - 1 if self._last else 0
+        lost -= min(sum(self._last < sequence < observation.plan_sequence for sequence in self._failed), lost)
         self._followed.extend([False] * min(lost, _WINDOW))
         self._followed.append(True)
         self._in_a_row = 0 if lost else self._in_a_row + 1

@@ -14,15 +14,17 @@ from mpc_controller.robot import Robot
 _UNIT_LENGTH = 0.1
 # Half of the time after which a plant without sound measurements stops its robot.
 _FROZEN_NS: Final = 50_000_000
+# Numbers of a reading. An observation's frame has room for twice as many, the commands among them.
+_LONGEST: Final = 4000
 
 
 def as_vector(reading: object) -> Array:
-    """A copy of the reading, which a driver may write over; empty unless it is a row of numbers."""
+    """A copy of the reading, which a driver may write over; empty unless it is a row of numbers that can be told."""
     try:
         vector = np.array(reading, dtype=float)
     except (TypeError, ValueError, OverflowError):
         return np.zeros(0)
-    return vector if vector.ndim == 1 else np.zeros(0)
+    return vector if vector.ndim == 1 and vector.size <= _LONGEST else np.zeros(0)
 
 
 def measured_quaternions(robot: Robot) -> tuple[list[int], ...]:

@@ -160,6 +160,7 @@ class Controller:
         self._sequence += 1
         plan = plan_message(self._empty, self._job.task, self._sequence, observation, estimate, motion)
         if not motion.solution.is_usable:
+            self._delivery.failed(self._sequence)
             self._tell_failure(plan, motion.solution.status)
         if note := self._residual.judge(self._horizon.residual_gate(motion, self._parameters.model)):
             self.events.tell(EventKind.ESTIMATOR, observation.time_ns, note, note.partition(":")[0])

@@ -37,3 +37,12 @@ def test_plans_that_arrive_because_they_are_repeated_do_not_end_the_repeats():
     estimate = DeliveryEstimate(3)
     assert followed(estimate, list(range(1, 200, 2)))
     assert followed(estimate, [k for k in range(200, 5000) if k % 100])
+
+
+def test_failed_solves_are_not_lost_plans():
+    estimate = DeliveryEstimate(3)
+    for sequence in range(2, 600):
+        if sequence % 3:
+            estimate.failed(sequence)
+        else:
+            assert not followed(estimate, [sequence])

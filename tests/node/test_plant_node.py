@@ -312,6 +312,12 @@ def test_lock_step_without_a_controller_says_so():
         run_plant(SledPlant(), sled(), link, clock, options, lambda: False)
 
 
+def test_a_reading_that_no_observation_can_hold_is_an_invalid_one():
+    plant = SledPlant()
+    plant.readings = {5: np.full(9000, 0.1)}
+    assert run(plant, DirectLink(), 0.1).invalid_measurements == 1
+
+
 def test_it_ends_when_told_to():
     link = DirectLink()
     clock = SimulationClock(TICK_NS, real_time=False)

@@ -15,8 +15,8 @@ namespace {
 // Frames kept for a peer that does not read: two seconds of 500 Hz observations and truth with 100 Hz plans, some 3 MB.
 constexpr int send_high_water_mark = 2000;
 // What is kept of each peer that sends; more waits at the peer. Of the largest plans these would be 0.13 GB.
-constexpr int receive_high_water_mark = 128;
-constexpr std::int64_t longest_subscription = 256;
+constexpr int receive_high_water_mark = 32;
+constexpr std::int64_t longest_subscription = 64;
 constexpr int heartbeat_ms = 1000, heartbeat_timeout_ms = 3000, handshake_ms = 3000;
 
 [[noreturn]] void refuse(const std::string& endpoint) {
