@@ -10,7 +10,7 @@ from zmq.auth.thread import ThreadAuthenticator
 from mpc_controller.bus.codec import decode
 from mpc_controller.bus.counts import Counts
 from mpc_controller.bus.frame import Kind, WireError
-from mpc_controller.bus.keys import MAY_SAY, KeyFolder, Role
+from mpc_controller.bus.keys import MAY_SAY, KeyFolder, may_release
 from mpc_controller.bus.large_frames import header_of
 from mpc_controller.bus.messages import EStop
 
@@ -51,7 +51,7 @@ class Guard:
                 raise WireError("role", f"{kind.name} from a key that is not authorized any more")
             if kind not in MAY_SAY[holder.role]:
                 raise WireError("role", f"{kind.name} from '{holder.name}', whose role is {holder.role}; it may not say that")
-            if kind is Kind.E_STOP and holder.role is not Role.OPERATOR and _is_release(frame.bytes):
+            if kind is Kind.E_STOP and not may_release(holder.role) and _is_release(frame.bytes):
                 raise WireError("role", f"'{holder.name}' would release the robot; operators alone may")
         except WireError as error:
             self._counts.received += 1
