@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpc_controller.bus.endpoints import BusError, Endpoints
+from mpc_controller.bus.endpoints import BusError, Endpoints, default_address
 from mpc_controller.bus.frame_link import HIGH_WATER_MARK
 from mpc_controller.bus.messages import EStop, Message, Observation
 from mpc_controller.bus.zmq_link import PeerLink, PlantLink
@@ -52,9 +52,10 @@ def test_a_plant_starts_after_one_that_was_killed(address: str) -> None:
     assert not any(path.exists() for path in endpoints.paths)
 
 
-def test_nothing_is_left_in_the_folder_and_nobody_else_may_enter(tmp_path: Path) -> None:
-    folder = tmp_path / "private"
-    with PlantLink(Endpoints.of(f"ipc://{folder}/robot")):
+def test_nothing_is_left_in_the_folder_and_nobody_else_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = tmp_path / "mpc_controller"
+    with PlantLink(Endpoints.of(default_address("robot"))):
         assert folder.stat().st_mode & 0o777 == 0o700
         files = sorted(folder.iterdir())
         assert [f.name for f in files] == ["robot.in", "robot.lock", "robot.out"]
@@ -80,9 +81,9 @@ def test_a_file_that_is_no_socket_is_never_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [precious]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BusError, match=r"can't be bound: .*file"):
+    with pytest.raises(BusError, match="there is no folder .*file"):
         PlantLink(Endpoints.of(f"ipc://{tmp_path}/file/robot"))
 
 
