@@ -62,7 +62,8 @@ def replay(
     """Plan a RECORDING again and compare.
 
     The controller gets the recorded observations; its plans are compared with the recorded ones. On the machine that made the
-    recording they are identical to the last bit; exit code 1 when one is not.
+    recording they are identical to the last bit; exit code 1 when one is not. What came after messages that the recorder missed
+    cannot be compared; exit code 2 then.
 
     \b
       mpc replay flight.mcap
