@@ -107,6 +107,8 @@ priority_option = click.option(
     show_default=True,
     help="SCHED_FIFO priority of the loop, with memory locked, where the system permits it; 0: neither.",
 )
+
+
 def arming_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Who lets a controller lead; becomes the argument `operator_arms`."""
     return click.option(
