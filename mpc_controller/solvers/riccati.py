@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-import scipy.linalg
 
 from mpc_controller.arrays import Array
 
@@ -77,6 +76,8 @@ def finite_horizon_lqr(
 def _recursion(over: Mapping[str, Array], Q_N: Array, q_N: Array) -> AffineFeedback:
     """Backward in k over matrices that have k as their first axis."""
     N, nx, nu = over["B"].shape
+    from scipy import linalg  # a third of a second to import, which a controller that is started again would wait for
+
     K, k = np.zeros((N, nu, nx)), np.zeros((N, nu))
     P, p = np.zeros((N + 1, nx, nx)), np.zeros((N + 1, nx))
     P[N], p[N] = Q_N, q_N
@@ -85,11 +86,11 @@ def _recursion(over: Mapping[str, Array], Q_N: Array, q_N: Array) -> AffineFeedb
         PB, ahead = P[i + 1] @ B_i, p[i + 1] + P[i + 1] @ over["c"][i]
         coupling = S_i.T + PB.T @ A_i
         try:
-            factor = scipy.linalg.cho_factor(over["R"][i] + B_i.T @ PB)
+            factor = linalg.cho_factor(over["R"][i] + B_i.T @ PB)
         except ValueError:  # LinAlgError is one too
             raise RegulatorError(f"R + BᵀPB at k={i} is not positive definite: some control costs nothing or gains") from None
-        K[i] = -scipy.linalg.cho_solve(factor, coupling)
-        k[i] = -scipy.linalg.cho_solve(factor, over["r"][i] + B_i.T @ ahead)
+        K[i] = -linalg.cho_solve(factor, coupling)
+        k[i] = -linalg.cho_solve(factor, over["r"][i] + B_i.T @ ahead)
         cost_to_go = over["Q"][i] + A_i.T @ P[i + 1] @ A_i + coupling.T @ K[i]
         P[i] = (cost_to_go + cost_to_go.T) / 2
         p[i] = over["q"][i] + A_i.T @ ahead + coupling.T @ k[i]
@@ -124,7 +125,9 @@ def infinite_horizon_lqr(
     if not smallest > 0:
         raise RegulatorError(f"R has the eigenvalue {smallest:.3g}; it must be positive definite")
     _check_stabilisable(A, B, continuous=continuous)
-    solve = scipy.linalg.solve_continuous_are if continuous else scipy.linalg.solve_discrete_are
+    from scipy import linalg
+
+    solve = linalg.solve_continuous_are if continuous else linalg.solve_discrete_are
     try:
         P = solve(A, B, Q, R, s=S)
     except np.linalg.LinAlgError as error:
