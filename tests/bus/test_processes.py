@@ -83,7 +83,7 @@ def test_a_file_that_is_no_socket_is_never_removed(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BusError, match="there is no folder .*file"):
+    with pytest.raises(BusError, match=r"there is no folder .*file"):
         PlantLink(Endpoints.of(f"ipc://{tmp_path}/file/robot"))
 
 
