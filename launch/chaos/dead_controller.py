@@ -20,7 +20,7 @@ _PAUSE_S = 5.0
 def killed(scale: Scale) -> Outcome:
     """The robots in turn, each killed and led anew again and again."""
     robots = _FLOWN[: scale.times(len(_FLOWN), 2)]
-    times = scale.times(200, 6) // len(robots)
+    times = scale.times(200, 4) // len(robots)
     observations: list[Observation] = []
     steps: list[float] = []
     returns_s: list[float] = []

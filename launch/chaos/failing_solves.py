@@ -15,13 +15,13 @@ from robots import load_robot
 
 _ROBOT, _TASK = "quadrotor", "hover"
 _COUNTS = (1, 2, 3, 5, 10, 30, 100, 300, 1000, 2000)
-_FLOWN_FIRST = 150  # solves between two failures
+_FLOWN_FIRST = 100  # solves between two failures
 _BACK_TICKS = 3
 
 
 def failing(scale: Scale) -> Outcome:
     """1 to 2000 failing solves in a row."""
-    counts = _COUNTS[: scale.times(len(_COUNTS), 6)]
+    counts = _COUNTS[: scale.times(len(_COUNTS), 5)]
     schedule, at = [], _FLOWN_FIRST
     for count in counts:
         schedule.append((at, count))
