@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
 
-from mpc_controller.bus.messages import Event, Message, Observation, Plan
-
-_DIGITS = 20  # of the largest sequence
+from mpc_controller.bus.messages import Message, Observation, Plan
+from mpc_controller.node.replay import told_losses
 
 Span = tuple[int, int]  # the first and the last of a row of sequences
 
@@ -47,7 +46,7 @@ def comparable(messages: Sequence[Message]) -> tuple[list[Message], list[Gap]]:
         plans = [plan for _, plan in of_epoch.values()]
         first, last = plans[0].answers_sequence, plans[-1].answers_sequence
         times = _observation_times(messages, first, [place for place, _ in of_epoch.values()])
-        told = _told(messages, epoch)
+        told = sorted(told_losses(messages, epoch))
         unseen = [rest for hole in _holes(first, last, times) for rest in _without(hole, told)]
         unplanned = _holes(1, plans[-1].sequence, of_epoch)
         if not (unseen or unplanned):
@@ -68,17 +67,6 @@ def _observation_times(messages: Sequence[Message], first: int, places: Sequence
             begin = place
             break
     return {m.sequence: m.time_ns for m in messages[begin : places[-1]] if isinstance(m, Observation)}
-
-
-def _told(messages: Sequence[Message], epoch: int) -> list[Span]:
-    """Observations that this epoch's controller said it had not."""
-    result = []
-    for message in messages:
-        if isinstance(message, Event) and message.source == "controller" and message.details.get("epoch") == str(epoch):
-            first, last = (message.details.get(name, "") for name in ("first_lost", "last_lost"))
-            if first.isdecimal() and last.isdecimal() and len(first) <= len(last) <= _DIGITS:
-                result.append((int(first), int(last)))
-    return sorted(result)
 
 
 def _holes(first: int, last: int, there: Iterable[int]) -> list[Span]:

@@ -69,7 +69,7 @@ def replay(
     job = control_job(robot, task, scripted, options or ControllerOptions())
     comparison = _Comparison()
     for epoch, recorded in plans.items():
-        _replay_epoch(Controller(job, epoch), scripted, runs[epoch], recorded, _lost(stream, epoch), comparison)
+        _replay_epoch(Controller(job, epoch), scripted, runs[epoch], recorded, told_losses(stream, epoch), comparison)
     return comparison.report()
 
 
@@ -128,8 +128,8 @@ def _runs_of_epochs(stream: Sequence[Message], robot: Robot) -> dict[int, list[M
     return result
 
 
-def _lost(stream: Sequence[Message], epoch: int) -> list[tuple[int, int]]:
-    """The first and the last of observations that the recorder has and the controller said it had not."""
+def told_losses(stream: Sequence[Message], epoch: int) -> list[tuple[int, int]]:
+    """The first and the last of each row of observations that this epoch's controller said it had not."""
     result = []
     for message in stream:
         if isinstance(message, Event) and message.source == "controller" and message.details.get("epoch") == str(epoch):
