@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
 from mpc_controller.arrays import Array, IntArray
+
+LARGEST_EPOCH: Final = 2**64 - 1  # that a message can hold
 
 
 @final

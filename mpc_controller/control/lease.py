@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from mpc_controller.bus.messages import Claim, Plan
+from mpc_controller.bus.messages import LARGEST_EPOCH, Claim, Plan
 from mpc_controller.control.reject import Reject
 
-_LAST_EPOCH: Final = 2**64 - 1  # that a message can hold; nobody could lead after it
 _UNUSED_NS: Final = 30_000_000_000  # after which an operator's word is forgotten, if nobody led by then
 
 
@@ -37,7 +36,7 @@ class Lease:
         is_other = plan.epoch != self.epoch
         if is_led and is_other and plan.claim is not Claim.TAKE_OVER:
             return Reject.OTHER_IN_CHARGE
-        if not max(self.epoch + self._is_stop_s, 1) <= plan.epoch < _LAST_EPOCH:
+        if not max(self.epoch + self._is_stop_s, 1) <= plan.epoch < LARGEST_EPOCH:  # after it nobody could lead
             return Reject.WRONG_EPOCH
         return Reject.UNCLAIMED if is_other and plan.claim is Claim.NONE else None
 
@@ -59,7 +58,7 @@ class Lease:
 
     def stopped(self, observed_ns: int) -> None:
         """The robot was stopped."""
-        self.epoch, self._is_stop_s = min(self.epoch + 1, _LAST_EPOCH), True
+        self.epoch, self._is_stop_s = min(self.epoch + 1, LARGEST_EPOCH), True
         self._await_operator(observed_ns)
 
     def released(self, observed_ns: int) -> None:

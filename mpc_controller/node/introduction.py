@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from mpc_controller.bus.messages import Event, EventKind
+from mpc_controller.bus.messages import LARGEST_EPOCH, Event, EventKind
 
-_LARGEST_EPOCH = 2**64 - 1
 _PARAMETER = "parameter."  # before the names of parameters
 
 
@@ -53,7 +52,7 @@ class Introduction:
             values = {name.removeprefix(_PARAMETER): float(v) for name, v in told.items() if name.startswith(_PARAMETER)}
         except ValueError:
             return None
-        if not 0 <= epoch <= _LARGEST_EPOCH:
+        if not 0 <= epoch <= LARGEST_EPOCH:
             return None
         if not all(math.isfinite(rate) and rate > 0 for rate in rates) or not 0 <= delay_s < math.inf:
             return None

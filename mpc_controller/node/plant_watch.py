@@ -6,7 +6,7 @@ import secrets
 import statistics
 from typing import final
 
-from mpc_controller.bus.messages import Claim, Observation
+from mpc_controller.bus.messages import LARGEST_EPOCH, Claim, Observation
 from mpc_controller.node.controller import ControlJob
 from mpc_controller.node.error import NodeError
 from mpc_controller.node.observed import refusal
@@ -15,7 +15,6 @@ _PATIENCE_NS = 500_000_000  # a plant lets go of a controller that died within t
 _SPACINGS = 10  # observations whose distances tell the plant's rate
 _PLAN_PERIOD_TOLERANCE = 0.01
 _PLANT_PERIOD_TOLERANCE = 0.05  # clocks of real robots skip ticks
-_LARGEST_EPOCH = 2**64 - 1  # what fits into a message
 _APART = 2**32  # epochs, in which controllers that meet a plant at once draw theirs
 
 
@@ -52,7 +51,7 @@ class PlantWatch:
         if problem and problem[0].startswith("other"):
             raise NodeError(problem[1])
         self._check_plan_period(observation.plan_period_ns)
-        if observation.plan_epoch >= _LARGEST_EPOCH - _APART:
+        if observation.plan_epoch >= LARGEST_EPOCH - _APART:
             raise NodeError(f"the plant of '{self._robot.name}' has seen the last epoch that there is; start it again")
         if self.epoch <= observation.plan_epoch + 1:  # the next one is a stop's, and others may be meeting the plant, too
             self.epoch = observation.plan_epoch + 2 + secrets.randbelow(_APART - 2)
