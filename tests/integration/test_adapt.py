@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -18,11 +19,13 @@ from tests.launch.command import run, run_here, start
 
 HEAVIER = "[sim.truth]\nmass_scale = 1.2\nactuator_delay_s = 0.004\n"
 MASS = 1.2 * 0.027  # kg
+GRAVITY = 9.81  # m/s²
 _PATIENCE_S = 120.0
 
 
 def test_a_launch_with_adapt_tells_the_controller_and_replays_to_the_last_bit(tmp_path: Path) -> None:
-    """In lock step, so that a busy machine changes nothing but when the updates come."""
+    """In lock step, so that a busy machine changes nothing but when the updates come: what the controller was told last may be
+    on its way still, and what is missing then is what its disturbance estimate holds."""
     text = f'robot = "quadrotor"\ntask = "hover"\nduration_s = 8.0\n[sim]\nlock_step = true\n{HEAVIER}'
     (tmp_path / "run.toml").write_text(f'{text}[adapt]\nparameters = ["mass"]\nrate_hz = 4\n')
     endpoint = ("--endpoint", f"ipc://{tmp_path}/bus")
@@ -32,11 +35,12 @@ def test_a_launch_with_adapt_tells_the_controller_and_replays_to_the_last_bit(tm
     summary = json.loads((tmp_path / "out.json").read_text())
     recording = read_recording(tmp_path / summary["recording"])
     said = [m.values["mass"] for _, m in recording.messages(ParameterUpdate)]
-    assert 0.0279 > said[0] > 0.027
     plans = [m for _, m in recording.messages(Plan)]
-    assert len(said) >= 5
-    assert abs(said[-1] - MASS) < 0.05 * MASS
-    assert abs(plans[-1].disturbance[2]) < 0.6  # 1.6 m/s² without
+    steps = [b - a for a, b in itertools.pairwise([0.027, *said])]
+    assert all(-1e-4 < step < 9e-4 for step in steps), said
+    assert 0.029 < said[-1] < 1.02 * MASS
+    missing = GRAVITY * (MASS / said[-1] - 1.0)  # m/s² that thrust over the mass told is above gravity in hover
+    assert abs(plans[-1].disturbance[2] + missing) < 0.6  # 2.0 m/s² for the mass that it started with
     replayed = run("replay", summary["recording"], "--json", "-", cwd=tmp_path)
     report = json.loads(replayed.stdout)
     assert replayed.returncode == 0, report
@@ -57,7 +61,7 @@ def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path, capsys: 
             "sim", *where, "--task", "hover", "--truth", "truth.toml", "--lock-step", "--duration", "3", cwd=tmp_path
         )
         assert simulated.returncode == 0, simulated.stderr
-        time.sleep(1.0)  # it has yet to hear the end
+        time.sleep(3.0)  # it has yet to hear the end
         processes["adapt"].send_signal(signal.SIGINT)
         stdout, stderr = processes["adapt"].communicate(timeout=_PATIENCE_S)
     finally:
