@@ -47,13 +47,15 @@ def mpc(debug: bool, parent: int | None) -> None:
       mpc sim quadrotor                   or each in a terminal of its own
       mpc control quadrotor
       mpc record quadrotor
+      mpc drive quadrotor PX4.toml        instead of `mpc sim`: the real robot,
+      mpc arm quadrotor                   which controllers lead once you say so
       mpc identify quadrotor runs/FLIGHT.mcap    its parameters, from a recording
 
     \b
     Exit codes; errors are one line on stderr:
       0  all went well, or you stopped it
       1  the run failed: a process died, a plan differed
-      2  bad input: a file, a name, an option
+      2  bad input: a file, a name, an option; a recording that lacks something
       3  the machine or its surroundings: no compiler, an endpoint in use, no plant
     """
     if debug:
