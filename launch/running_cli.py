@@ -107,26 +107,10 @@ def sim(
       mpc sim arm --mjcf identified.xml
     """
     from launch.commands.sim import SimRequest, simulate
+    from launch.plant_process import PlantRequest
 
-    return simulate(
-        SimRequest(
-            robot,
-            task,
-            endpoint,
-            rate,
-            control_rate,
-            seed,
-            lock_step,
-            priority,
-            peers,
-            truth,
-            duration,
-            json,
-            mjcf,
-            cpu,
-            operator_arms,
-        )
-    )
+    plant = PlantRequest(robot, endpoint, rate, control_rate, priority, cpu, operator_arms, duration, json, lock_step)
+    return simulate(plant, SimRequest(task, seed, peers, truth, mjcf))
 
 
 @click.command()
@@ -163,10 +147,10 @@ def drive(
       mpc drive arm servos.toml
       mpc drive quadrotor px4.toml --rate 250
     """
-    from launch.commands.drive import DriveRequest
     from launch.commands.drive import drive as run
+    from launch.plant_process import PlantRequest
 
-    return run(DriveRequest(robot, file, endpoint, rate, control_rate, priority, duration, json, cpu, operator_arms))
+    return run(PlantRequest(robot, endpoint, rate, control_rate, priority, cpu, operator_arms, duration, json), file)
 
 
 @click.command()

@@ -8,20 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from launch.announcing_link import AnnouncingLink
-from launch.bus_address import bus_of
 from launch.errors import CommandError, ExitCode
 from launch.launch_file import load_launch_file
-from launch.output import check_json_path, speaker, write_json
-from launch.readiness import awaiting, settled, telling
-from launch.scheduling import check_core, take_place
-from launch.selection import check_rates, task_of
-from launch.signals import StopSignals
+from launch.plant_process import Body, PlantRequest, run_plant_process
+from launch.selection import task_of
 from mpc_controller.bus.zmq_link import PlantLink
 from mpc_controller.node.clock import SimulationClock
-from mpc_controller.node.notify import Notifier
-from mpc_controller.node.plant_node import PlantOptions, run_plant
-from robots import load_robot
 from sim.mujoco_plant import MujocoPlant
 from sim.truth import SimTruth
 
@@ -34,67 +26,38 @@ _ANNOUNCED_S = 10.0
 @final
 @dataclass(frozen=True)
 class SimRequest:
-    """The options of `mpc sim`; None stands for the robot's own value."""
+    """The options that `mpc sim` has beside those of every plant; None stands for the robot's own value."""
 
-    robot: str
     task: str | None
-    endpoint: str | None
-    rate_hz: float | None
-    control_rate_hz: float | None
     seed: int
-    lock_step: bool
-    priority: int
     peers: int
     truth: Path | None
-    duration_s: float | None
-    json: str | None
-    mjcf: Path | None = None
-    cpu: int | None = None
-    operator_arms: bool = False
+    mjcf: Path | None
 
 
-def simulate(request: SimRequest) -> ExitCode:
-    """Run the plant until told to stop, or for the duration."""
-    check_json_path(request.json)
-    check_core(request.cpu)
-    say = speaker(request.json)
-    robot = load_robot(request.robot)
-    if request.rate_hz is not None:
-        robot = replace(robot, plant_rate_hz=request.rate_hz)
+def simulate(plant_request: PlantRequest, request: SimRequest) -> ExitCode:
+    """Simulate the robot; in lock step as an ordinary program."""
+    robot = plant_request.checked_robot()
     if request.mjcf is not None:
         robot = replace(robot, mjcf=request.mjcf)
-    check_rates(robot, request.control_rate_hz)
     task = task_of(robot, request.task)
-    truth = _truth(request)
-    address, endpoints = bus_of(robot.name, request.endpoint)
-    priority = 0 if request.lock_step else request.priority
-    options = PlantOptions(
-        duration_s=request.duration_s,
-        control_rate_hz=request.control_rate_hz,
-        lock_step=request.lock_step,
-        realtime_priority=priority,
-        operator_arms=request.operator_arms,
-    )
-    lacks = take_place(priority, request.cpu)
-    with (
-        StopSignals(interrupt=True) as stop,
-        PlantLink(endpoints, io_priority=priority and priority + 1) as link,
-        Notifier.of() as notifier,
-    ):
+    truth = _truth(plant_request.robot, request.truth)
+    lock_step = plant_request.lock_step
+
+    def open_plant() -> MujocoPlant:
         try:
-            plant = MujocoPlant(robot, task.initial_state, truth, request.seed, 1 / robot.plant_rate_hz)
+            return MujocoPlant(robot, task.initial_state, truth, request.seed, 1 / robot.plant_rate_hz)
         except ValueError as error:
             raise CommandError(str(error), ExitCode.BAD_INPUT) from None
-        stop.polite()
-        body = f" as in {request.mjcf}" if request.mjcf else ""
-        what = f"simulating {robot.name}{body} ({task.name}) at {robot.plant_rate_hz:g} Hz on {address}"
-        settled(what + awaiting(robot.name, request.operator_arms), lacks, say, notifier)
-        _await_peers(link, request.peers, notifier.watched(stop.requested))
-        clock = SimulationClock(round(1e9 / robot.plant_rate_hz), real_time=not request.lock_step)
-        with AnnouncingLink(link, telling(say, notifier)) as announced:
-            summary = run_plant(plant, robot, announced, clock, options, notifier.watched(stop.requested))
-    write_json(request.json, summary)
-    return ExitCode.OK
+
+    as_in = f" as in {request.mjcf}" if request.mjcf else ""
+    body = Body(
+        f"simulating {robot.name}{as_in} ({task.name})",
+        open_plant,
+        lambda period_ns: SimulationClock(period_ns, real_time=not lock_step),
+        lambda link, stopped: _await_peers(link, request.peers, stopped),
+    )
+    return run_plant_process(replace(plant_request, priority=0) if lock_step else plant_request, robot, body)
 
 
 def _await_peers(link: PlantLink, announced: int, stopped: Callable[[], bool]) -> None:
@@ -104,12 +67,11 @@ def _await_peers(link: PlantLink, announced: int, stopped: Callable[[], bool]) -
         link.receive(0.01)
 
 
-def _truth(request: SimRequest) -> SimTruth:
+def _truth(robot: str, file: Path | None) -> SimTruth:
     """The truth of the launch file that was given; a plant like the model otherwise."""
-    if request.truth is None:
+    if file is None:
         return SimTruth()
-    launch = load_launch_file(request.truth)
-    if launch.robot != request.robot:
-        message = f"{request.truth} is about the robot '{launch.robot}', not '{request.robot}'"
-        raise CommandError(message, ExitCode.BAD_INPUT)
+    launch = load_launch_file(file)
+    if launch.robot != robot:
+        raise CommandError(f"{file} is about the robot '{launch.robot}', not '{robot}'", ExitCode.BAD_INPUT)
     return launch.sim.truth
