@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,30 +10,31 @@ from mpc_controller.arrays import Array
 from mpc_controller.bus.counts import Counts
 from mpc_controller.bus.link import Link
 from mpc_controller.bus.messages import Message, Observation, Plan
-from mpc_controller.node.clock import SteadyClock
 from mpc_controller.node.plant import Plant
 from mpc_controller.node.plant_node import PlantOptions, PlantSummary, run_plant
 from mpc_controller.robot import Robot
 from tests.control.machines import MS, N, plan
+from tests.drivers.ticks import Timed, clock_of
 
 
 class MortalController(Link):
     """The plant's end of the bus; the controller behind it answers observations until `life_s` after the first sound one."""
 
-    def __init__(self, robot: Robot, u: Array, life_s: float) -> None:
+    def __init__(self, robot: Robot, u: Array, life_s: float, now_s: Callable[[], float]) -> None:
         self.counts = Counts()
-        self._robot, self._u, self._life_s = robot, u, life_s
-        self._born_s = 0.0
+        self._robot, self._u, self._life_s, self._now_s = robot, u, life_s, now_s
+        self._born_s: float | None = None
         self._waiting: list[Plan] = []
 
     @property
     def is_dead(self) -> bool:
-        return bool(self._born_s) and time.monotonic() - self._born_s > self._life_s
+        return self._born_s is not None and self._now_s() - self._born_s > self._life_s
 
     def send(self, message: Message) -> None:
         if not isinstance(message, Observation) or not np.isfinite(message.measured).all() or self.is_dead:
             return
-        self._born_s = self._born_s or time.monotonic()
+        if self._born_s is None:
+            self._born_s = self._now_s()
         self._waiting = [
             plan(
                 self._robot,
@@ -56,13 +56,14 @@ class MortalController(Link):
         pass
 
 
-def outlive(plant: Plant, robot: Robot, u: Array, life_s: float, after_s: float) -> PlantSummary:
-    """Run the plant node with a controller that commands u for `life_s`, and for `after_s` without it."""
-    link, ended_s = MortalController(robot, u, life_s), [0.0]
+def outlive(plant: Plant, robot: Robot, u: Array, emulator: Timed, life_s: float, after_s: float) -> PlantSummary:
+    """Run the plant node by the emulator's time: with a controller that commands u for `life_s`, and for `after_s` without."""
+    link = MortalController(robot, u, life_s, lambda: emulator.time_s)
+    died_s: list[float] = []
 
     def is_over() -> bool:
-        if link.is_dead and not ended_s[0]:
-            ended_s[0] = time.monotonic()
-        return bool(ended_s[0]) and time.monotonic() - ended_s[0] > after_s
+        if link.is_dead and not died_s:
+            died_s.append(emulator.time_s)
+        return bool(died_s) and emulator.time_s - died_s[0] > after_s
 
-    return run_plant(plant, robot, link, SteadyClock(round(1e9 / robot.plant_rate_hz)), PlantOptions(), is_over)
+    return run_plant(plant, robot, link, clock_of(emulator, robot), PlantOptions(), is_over)

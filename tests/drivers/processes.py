@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.launch.command import start
 
+PATIENCE_S = 60.0  # for what takes a moment, on a machine that may be busy
+
 
 @contextmanager
 def driving(robot: str, folder: Path, text: str, *options: str) -> Iterator[subprocess.Popen[str]]:
@@ -27,7 +29,7 @@ def driving(robot: str, folder: Path, text: str, *options: str) -> Iterator[subp
             process.kill()
 
 
-def wait_for(condition: Callable[[], bool], at_most_s: float = 5.0) -> None:
+def wait_for(condition: Callable[[], bool], at_most_s: float = PATIENCE_S) -> None:
     """Look every 5 ms. Fails when it does not come true."""
     end_s = time.monotonic() + at_most_s
     while not condition():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.processes import wait_for
+from tests.drivers.processes import PATIENCE_S, wait_for
 from tests.drivers.ur_emulator import PLAYING, STOPPED, UrEmulator
 from tests.launch.command import ROOT, environment
 
@@ -34,7 +34,7 @@ def test_a_plant_as_a_service_waits_for_an_operator_and_is_not_restarted_after_a
     with UrEmulator() as arm:
         ports = f"port = {arm.port}\nscript_port = {arm.script_port}"
         text = (
-            f'kind = "ur"\nhost = "127.0.0.1"\nmode = "speedj"\nstale_after_s = 2\nwatchdog_hz = 3\nlost_after_s = 5\n{ports}'
+            f'kind = "ur"\nhost = "127.0.0.1"\nmode = "speedj"\nstale_after_s = 10\nwatchdog_hz = 3\nlost_after_s = 30\n{ports}'
         )
         (tmp_path / "six.toml").write_text(f"[driver]\n{text}\n")
         line = value(PLANT, "ExecStart").replace("/etc/mpc", str(tmp_path)).replace("%i", "six")
@@ -62,7 +62,7 @@ def test_a_plant_as_a_service_waits_for_an_operator_and_is_not_restarted_after_a
                 wait_for(lambda: arm.runtime_state == PLAYING)
                 with arm.lock:
                     arm.runtime_state = STOPPED  # as a person does at the pendant
-                code = drive.wait(10)
+                code = drive.wait(PATIENCE_S)
                 assert "someone stopped it at the pendant" in drive.stderr.read()
             finally:
                 drive.kill()

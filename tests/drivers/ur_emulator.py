@@ -167,10 +167,11 @@ class UrEmulator:
             work(client)  # type: ignore[operator]
 
     def _take_program(self, client: socket.socket) -> None:
-        client.sendall(b"\x00\x00\x00\x05\x10")  # a message of the robot's state, empty
         text = b""
-        while data := client.recv(4096):
-            text += data
+        with contextlib.suppress(OSError):  # of one who did not wait for an answer: what was sent has come all the same
+            client.sendall(b"\x00\x00\x00\x05\x10")  # a message of the robot's state, empty
+            while data := client.recv(4096):
+                text += data
         if self.takes_programs:
             self.play(text.decode())
 
