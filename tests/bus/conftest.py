@@ -18,7 +18,7 @@ from mpc_controller.bus.link import Link
 from mpc_controller.bus.messages import EStop, Message
 from mpc_controller.bus.zmq_link import PeerLink, PlantLink
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 T = TypeVar("T")
 
 

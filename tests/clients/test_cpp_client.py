@@ -47,6 +47,7 @@ def test_a_wrong_number_in_a_vector_is_found(build: Path, tmp_path: Path) -> Non
     assert "gate, commands: step[0] is 0.2" in done.stdout
 
 
+@pytest.mark.alone
 def test_it_flies_with_the_python_controller_holds_when_that_is_killed_and_stops_when_told(build: Path, tmp_path: Path) -> None:
     robot = load_robot("quadrotor")
     with CppFlight(build, tmp_path) as flight:
@@ -109,6 +110,7 @@ def test_one_plant_at_a_time_has_the_endpoints_and_a_dead_ones_files_are_removed
     assert not list(tmp_path.glob("bus*"))
 
 
+@pytest.mark.alone
 def test_mutated_frames_neither_end_nor_slow_it(build: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     frames = [encode(message) for message in EXAMPLES.values()]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mpc_controller.arrays import Array
 from mpc_controller.control.safety_gate import CommandLimits, JointLimit, gate, motion_faults
 
-cases: Callable[..., Callable[..., None]] = settings(max_examples=int(os.environ.get("GATE_CASES", "150")), deadline=None)
+cases: Callable[..., Callable[..., None]] = settings(max_examples=int(os.environ.get("GATE_CASES", "150")))
 
 LOWER, UPPER, STEP = [-1.0, 0.0, -5.0], [1.0, 0.15, 5.0], [0.1, 0.03, 100.0]
 LIMITS = CommandLimits(np.array(LOWER), np.array(UPPER), np.array(STEP))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mpc_controller.identification.fit import Estimated, Standing
@@ -121,7 +121,6 @@ def test_without_an_interval_the_estimate_has_four_digits(half_width):
     assert (estimate(0.028412, half_width).estimate, estimate(0.028412, half_width).interval) == ("0.02841", UNKNOWN)
 
 
-@settings(deadline=None)
 @given(
     value=st.floats(1e-12, 1e12) | st.floats(-1e12, -1e-12),
     relative=st.floats(1e-6, 1e3),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from launch.chaos.processes import processor_s
 from mpc_controller.bus.messages import ParameterUpdate, Plan
 from mpc_controller.bus.recording import read_recording
 from mpc_controller.model.parameter_file import load_parameters
@@ -24,27 +25,33 @@ _PATIENCE_S = 120.0
 
 
 def test_a_launch_with_adapt_tells_the_controller_and_replays_to_the_last_bit(tmp_path: Path) -> None:
-    """In lock step, so that a busy machine changes nothing but when the updates come: what the controller was told last may be
-    on its way still, and what is missing then is what its disturbance estimate holds."""
-    text = f'robot = "quadrotor"\ntask = "hover"\nduration_s = 8.0\n[sim]\nlock_step = true\n{HEAVIER}'
+    """In lock step, so that a busy machine changes nothing but when the updates come: the run ends when enough did, and what
+    the mass told last still lacks is what the disturbance estimate holds."""
+    text = f'robot = "quadrotor"\ntask = "hover"\nduration_s = 3600.0\n[sim]\nlock_step = true\n{HEAVIER}'
     (tmp_path / "run.toml").write_text(f'{text}[adapt]\nparameters = ["mass"]\nrate_hz = 4\n')
     endpoint = ("--endpoint", f"ipc://{tmp_path}/bus")
-    result = run("launch", "run.toml", "--headless", *endpoint, "--json", "out.json", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "adapt: mass 0.0" in result.stdout
+    launcher = start("launch", "run.toml", "--headless", *endpoint, "--json", "out.json", cwd=tmp_path)
+    try:
+        assert launcher.stdout is not None
+        assert any(line.startswith("adapt: mass 0.0") and "(told 0.03" in line for line in launcher.stdout)
+        launcher.send_signal(signal.SIGINT)
+        _, stderr = launcher.communicate(timeout=_PATIENCE_S)
+    finally:
+        launcher.kill()
+    assert launcher.returncode == 0, stderr
     summary = json.loads((tmp_path / "out.json").read_text())
     recording = read_recording(tmp_path / summary["recording"])
     said = [m.values["mass"] for _, m in recording.messages(ParameterUpdate)]
     plans = [m for _, m in recording.messages(Plan)]
     steps = [b - a for a, b in itertools.pairwise([0.027, *said])]
     assert all(-1e-4 < step < 9e-4 for step in steps), said
-    assert 0.029 < said[-1] < 1.02 * MASS
+    assert 0.03 < said[-1] < 1.02 * MASS
     missing = GRAVITY * (MASS / said[-1] - 1.0)  # m/s² that thrust over the mass told is above gravity in hover
     assert abs(plans[-1].disturbance[2] + missing) < 0.6  # 2.0 m/s² for the mass that it started with
     replayed = run("replay", summary["recording"], "--json", "-", cwd=tmp_path)
     report = json.loads(replayed.stdout)
     assert replayed.returncode == 0, report
-    assert report["plans"] == report["identical"] > 700
+    assert report["plans"] == report["identical"] > 100
 
 
 def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +68,7 @@ def test_what_was_learned_is_shown_and_saved_at_the_end(tmp_path: Path, capsys: 
             "sim", *where, "--task", "hover", "--truth", "truth.toml", "--lock-step", "--duration", "3", cwd=tmp_path
         )
         assert simulated.returncode == 0, simulated.stderr
-        time.sleep(3.0)  # it has yet to hear the end
+        _wait_until_it_rests(processes["adapt"].pid)  # it has yet to hear the end
         processes["adapt"].send_signal(signal.SIGINT)
         stdout, stderr = processes["adapt"].communicate(timeout=_PATIENCE_S)
     finally:
@@ -88,6 +95,14 @@ def test_a_parameter_that_the_robot_has_not_is_refused_with_those_that_it_has(
     result = run_here("adapt", "cartpole", "--parameter", "mass", "--endpoint", bus, cwd=tmp_path, capsys=capsys)
     assert result.returncode == 2
     assert result.stderr.startswith("error: 'cartpole' has no parameters ['mass']; it has cart_mass, pole_mass")
+
+
+def _wait_until_it_rests(pid: int) -> None:
+    """Until it took less than a twentieth of a processor for a second."""
+    before_s = -1.0
+    while (now_s := processor_s(pid)) - before_s > 0.05:
+        before_s = now_s
+        time.sleep(1.0)
 
 
 def _wait_ready(process: subprocess.Popen[str]) -> None:

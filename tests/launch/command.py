@@ -34,7 +34,7 @@ def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`mpc ARGUMENTS` to its end."""
     process = start(*arguments, cwd=cwd)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=280)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 

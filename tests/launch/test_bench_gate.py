@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.launch.command import run_here
 
 
+@pytest.mark.alone  # medians of parts that are timed one after the other
 def test_the_parts_of_the_gate_are_timed_and_the_whole_takes_longer_than_each(tmp_path: Path, capsys):
     done = run_here("bench", "gate", "--quick", "--json", "gate.json", cwd=tmp_path, capsys=capsys)
     assert done.returncode == 0, done.stderr

@@ -46,12 +46,12 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     try:
         assert plant.stdout is not None
         assert plant.stdout.readline().startswith("ready")
-        options = ("--endpoint", address, "--duration", "2", "--wait", "20", "--json", str(summary))
+        options = ("--endpoint", address, "--duration", "6", "--wait", "100", "--json", str(summary))
         subprocess.run(
             [sys.executable, "-P", "-c", WATCHED, str(report), "control", "cartpole", *options],
             env=environment(),
             stdout=subprocess.DEVNULL,
-            timeout=120,
+            timeout=240,
         )
     finally:
         plant.terminate()

@@ -48,7 +48,8 @@ class _Plant:
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[_Plant]:
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Plant]:
+    monkeypatch.setattr("launch.heard_plant.TIMEOUT_S", 60.0)
     plant = _Plant(f"ipc://{tmp_path}/bus")
     yield plant
     plant.close()

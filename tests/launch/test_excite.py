@@ -70,7 +70,7 @@ def test_a_designed_experiment_is_written_with_its_picture_and_never_over_anothe
 def test_no_plant_is_an_error_of_the_surroundings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr("launch.excitation_run._PLANT_S", 0.2)
+    monkeypatch.setattr("launch.excitation_run._PLANT_S", 2.0)
     experiment_file("cartpole", tmp_path)
     bus = f"ipc://{tmp_path}/bus"
     done = run_here("excite", "cartpole", "--given", "given.toml", "--run", "--endpoint", bus, cwd=tmp_path, capsys=capsys)

@@ -69,7 +69,7 @@ def _started(folder: Path) -> tuple[subprocess.Popen[str], dict[str, int]]:
 
 
 def _wait_gone(pids: dict[str, int]) -> None:
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 120.0
     while any(os.path.exists(f"/proc/{pid}") for pid in pids.values()):
         assert time.monotonic() < deadline, f"still running: {pids}"
         time.sleep(0.05)

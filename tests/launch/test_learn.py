@@ -125,9 +125,9 @@ def test_a_running_controller_takes_another_residual_and_refuses_one_that_does_n
         ("other", _residual(2, parameters={"gravity": np.pi})),
     ):
         save_residual(tmp_path / f"{name}.npz", residual)
-    sim = start("sim", "cartpole", "--endpoint", address, "--duration", "60", "--priority", "0", cwd=tmp_path)
+    sim = start("sim", "cartpole", "--endpoint", address, "--duration", "3600", "--priority", "0", cwd=tmp_path)
     control = start(
-        *("control", "cartpole", "--residual", "first.npz", "--endpoint", address, "--wait", "30", "--priority", "0"),
+        *("control", "cartpole", "--residual", "first.npz", "--endpoint", address, "--wait", "120", "--priority", "0"),
         cwd=tmp_path,
     )
     try:
@@ -137,19 +137,19 @@ def test_a_running_controller_takes_another_residual_and_refuses_one_that_does_n
         taken = _until_answered(tmp_path, "second.npz", address)
         assert (taken.returncode, taken.stderr) == (0, "")
         assert taken.stdout.startswith("cartpole plans with it: mlp 8 tanh")
-        refused = run("residual", "cartpole", "other.npz", "--endpoint", address, cwd=tmp_path)
+        refused = _until_answered(tmp_path, "other.npz", address)
         assert refused.returncode == 1
         assert "refused it" in refused.stderr
         assert "other parameters" in refused.stderr
     finally:
         for process in (control, sim):
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 def _until_answered(folder: Path, name: str, address: str):
     """The controller may not be in charge yet."""
-    for _ in range(5):
+    for _ in range(20):
         done = run("residual", "cartpole", name, "--endpoint", address, cwd=folder)
         if done.returncode != 3:
             break

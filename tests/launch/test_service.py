@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,9 @@ class Service:
         path = str(folder / f"{arguments[0]}.notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(path)
+        self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()  # the system keeps ten words, and loses more
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "launch.cli", *arguments, "--endpoint", f"ipc://{folder}/bus"],
             stdout=subprocess.DEVNULL,
@@ -39,19 +44,19 @@ class Service:
         """All that is said within a time."""
         said, end_s = [], time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
-            self._socket.settimeout(left_s)
-            try:
-                said.append(self._socket.recv(4096).decode())
-            except TimeoutError:
-                break
+            with suppress(queue.Empty):
+                said.append(self._words.get(timeout=left_s))
         return said
 
     def wait_for(self, start: str) -> str:
         """The next word that begins so."""
-        self._socket.settimeout(30.0)
-        while not (said := self._socket.recv(4096).decode()).startswith(start):
+        while not (said := self._words.get(timeout=120.0)).startswith(start):
             pass
         return said
+
+    def _listen(self) -> None:
+        while said := self._socket.recv(4096).decode():
+            self._words.put(said)
 
     def __enter__(self) -> Service:
         return self
@@ -59,6 +64,9 @@ class Service:
     def __exit__(self, *exception: object) -> None:
         self.process.kill()
         self.process.wait()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.sendto(b"", self._socket.getsockname())
+        self._thread.join()
         self._socket.close()
 
 
@@ -68,7 +76,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service
     folder = tmp_path_factory.mktemp("services")
     with ExitStack() as stack:
         plant = stack.enter_context(Service(folder, "sim", "cartpole"))
-        controller = stack.enter_context(Service(folder, "control", "cartpole", "--wait", "30"))
+        controller = stack.enter_context(Service(folder, "control", "cartpole", "--wait", "120"))
         assert "STATUS=simulating cartpole" in plant.wait_for("READY=1")
         assert "STATUS=waiting for the plant of cartpole" in controller.wait_for("READY=1")
         assert plant.wait_for("STATUS=HOLD -> NOMINAL")
@@ -91,7 +99,7 @@ def test_a_service_that_is_told_to_stop_says_so_and_ends_well(services: tuple[Se
     service = services[which]
     service.process.terminate()
     service.wait_for("STOPPING=1")
-    assert service.process.wait(10.0) == 0
+    assert service.process.wait(60.0) == 0
 
 
 def test_a_core_that_there_is_not_is_refused_with_those_that_there_are() -> None:

@@ -32,7 +32,7 @@ runpy.run_module("launch.cli", run_name="__main__", alter_sys=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay_s", [0.15, 0.4, 1.2])
+@pytest.mark.parametrize("delay_s", [0.05, 0.3, 1.1])
 def test_a_signal_while_a_launch_starts_is_one_line_and_no_failure(
     tmp_path: Path, number: signal.Signals, delay_s: float
 ) -> None:
@@ -44,6 +44,7 @@ def test_a_signal_while_a_launch_starts_is_one_line_and_no_failure(
     command += ["--endpoint", f"ipc://{tmp_path}/bus"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path, env=environment_of_it) as launcher:
+        _wait_until_it_listens(launcher)
         time.sleep(delay_s)
         launcher.send_signal(number)
         stdout, stderr = launcher.communicate(timeout=60)
@@ -61,7 +62,8 @@ def test_a_signal_while_a_launch_starts_is_one_line_and_no_failure(
 @pytest.mark.parametrize("command", ["control", "sim", "record", "status", "identify"])
 def test_a_signal_among_the_imports_of_a_command_is_not_told_as_a_mistake(tmp_path: Path, command: str) -> None:
     process = start(command, "cartpole", *(["nothing.mcap"] if command == "identify" else []), cwd=tmp_path)
-    time.sleep(0.25)
+    _wait_until_it_listens(process)
+    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr) == (0, "", "interrupted\n")
@@ -90,6 +92,17 @@ def test_a_signal_that_an_import_swallowed_stops_the_loop_that_asks_later() -> N
             assert stop.requested()
     with StopSignals() as stop:
         assert not stop.requested()
+
+
+def _wait_until_it_listens(process: subprocess.Popen[str]) -> None:
+    """Until it catches SIGTERM, which Python by itself does not. Source: proc(5), SigCgt."""
+    bit = 1 << (signal.SIGTERM - 1)
+    while True:
+        assert process.poll() is None
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        if int(next(line for line in lines if line.startswith("SigCgt")).split()[1], 16) & bit:
+            return
+        time.sleep(0.002)
 
 
 def _processes_that_name(text: str) -> list[str]:

@@ -146,7 +146,7 @@ def test_jacobians_of_the_reference_are_differences_of_its_values(name: str) -> 
         np.testing.assert_allclose(jacobian[:, :, j], (ahead - behind) / (2 * step), rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(["one number", "skips", "gaussian layers and skips", "dissipative ensemble", "linear", "bent"]),
     seed=st.integers(0, 2**32 - 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -20,24 +20,27 @@ from tests.node.loop import job
 
 ROBOT = sled()
 FAR = 2**62  # an epoch later than any clock gives
+Make: TypeAlias = Callable[[int], Observation | bytes]
+MakeLed: TypeAlias = Callable[[int, int], Observation | bytes]
 
 
 @contextmanager
-def plant(bus: FakeBus, make: Callable[[int], Observation | bytes]) -> Iterator[None]:
-    """Says `make(k)` every millisecond and repeats what it hears."""
+def plant(bus: FakeBus, make: Make, led: MakeLed | None = None) -> Iterator[None]:
+    """Says `make(k)` every millisecond and repeats what it hears; `led(k, j)`, if given, from the j-th after a first plan."""
     done = threading.Event()
 
     def talk() -> None:
         with bus.plant_link() as link:
-            k = 0
+            k, first_led = 0, None
             while not done.wait(0.001):
-                said = make(k)
+                said = make(k) if led is None or first_led is None else led(k, k - first_led)
                 if isinstance(said, bytes):
                     bus.put_out(said)
                 else:
                     link.send(said)
-                link.receive(0)
                 k += 1
+                if any(isinstance(m, Plan) for m in link.receive(0)) and first_led is None:
+                    first_led = k
 
     thread = threading.Thread(target=talk)
     thread.start()
@@ -49,7 +52,7 @@ def plant(bus: FakeBus, make: Callable[[int], Observation | bytes]) -> Iterator[
 
 
 def controlled(
-    make: Callable[[int], Observation | bytes], plans: int = 1, rate_hz: float | None = None
+    make: Make, led: MakeLed | None = None, *, plans: int = 1, rate_hz: float | None = None
 ) -> tuple[list[Message], ControllerSummary]:
     """What is said until so many plans came; raises what the controller does."""
     bus, work = FakeBus(), task()
@@ -60,7 +63,7 @@ def controlled(
         heard.extend(ear.receive(0))
         return sum(isinstance(m, Plan) for m in heard) >= plans
 
-    with plant(bus, make), bus.peer_link(newest_only=()) as link:
+    with plant(bus, make, led), bus.peer_link(newest_only=()) as link:
         options = ControllerOptions(rate_hz=rate_hz, plant_timeout_s=2.0)
         summary = run_controller(ROBOT, work, SledSolver(work.problem), link, options, stop)
     return heard, summary
@@ -92,7 +95,7 @@ def test_a_plant_that_another_controller_leads_is_an_error(mode: Mode):
 
 def test_a_controller_that_takes_over_ends_this_one():
     with pytest.raises(NodeError, match=rf"another controller \(epoch {FAR}\) took over the plant of 'sled'"):
-        controlled(lambda k: seen(k) if k < 100 else seen(k, plan_epoch=FAR, mode=Mode.NOMINAL), plans=1000)
+        controlled(seen, lambda k, j: seen(k) if j < 50 else seen(k, plan_epoch=FAR, mode=Mode.NOMINAL), plans=1000)
 
 
 def test_after_a_hold_under_its_own_epoch_a_controller_goes_on():
@@ -156,7 +159,7 @@ def test_a_plant_of_another_protocol_version_is_named_as_such():
 
 
 def test_frames_that_nobody_can_read_are_told_and_counted():
-    heard, summary = controlled(lambda k: b"noise" if 60 <= k < 70 else seen(k), plans=20)
+    heard, summary = controlled(seen, lambda k, j: b"noise" if 5 <= j < 15 else seen(k), plans=20)
     told = [m for m in heard if isinstance(m, Event) and "could not be read" in m.text]
     assert len(told) == 1
     assert summary.rejected_frames == {"magic": 10}
