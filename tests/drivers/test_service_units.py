@@ -34,7 +34,7 @@ def test_a_plant_as_a_service_waits_for_an_operator_and_is_not_restarted_after_a
     with UrEmulator() as arm:
         ports = f"port = {arm.port}\nscript_port = {arm.script_port}"
         text = (
-            f'kind = "ur"\nhost = "127.0.0.1"\nmode = "speedj"\nstale_after_s = 10\nwatchdog_hz = 3\nlost_after_s = 30\n{ports}'
+            f'kind = "ur"\nhost = "127.0.0.1"\nmode = "speedj"\nstale_after_s = 10\nwatchdog_hz = 1\nlost_after_s = 30\n{ports}'
         )
         (tmp_path / "six.toml").write_text(f"[driver]\n{text}\n")
         line = value(PLANT, "ExecStart").replace("/etc/mpc", str(tmp_path)).replace("%i", "six")
