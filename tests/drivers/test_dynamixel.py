@@ -45,7 +45,9 @@ _PLANTS: list[Plant] = []
 
 
 @pytest.fixture
-def line() -> Iterator[DynamixelEmulator]:
+def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamixelEmulator]:
+    # Twice so many milliseconds have answers to what is not read from all at once, such as pings.
+    monkeypatch.setattr("dynamixel_sdk.port_handler.LATENCY_TIMER", 150)
     with DynamixelEmulator(IDS) as emulator:
         yield emulator
         while _PLANTS:

@@ -72,6 +72,7 @@ def _closed_afterwards() -> Iterator[None]:
 
 
 def hover(plant: Plant) -> Callable[[], None]:
+    """What a tick does in flight."""
     return lambda: plant.apply(HOVER)
 
 

@@ -1,6 +1,6 @@
 """Ticks of a plant without its node, and what else is timed by the clock of the emulator behind it.
 
-An emulator's time does not run while the machine is too busy to serve it: so long as it lasts, nothing is late.
+An emulator's time stands still while the machine is too busy to run it: by that time nothing is late.
 """
 
 from __future__ import annotations
