@@ -46,7 +46,7 @@ def arm() -> Iterator[UrEmulator]:
 
 
 # The emulator shares this process and a busy machine: it may be late. In a hurry is only what is tested.
-PATIENT = {"stale_after_s": 10, "lost_after_s": 30, "watchdog_hz": 3}
+PATIENT = {"stale_after_s": 10, "lost_after_s": 30, "watchdog_hz": 1}
 
 
 def keys(arm: UrEmulator, mode: str = "speedj", more: str = "") -> str:
@@ -136,8 +136,8 @@ def test_stop_can_be_at_rest_without_a_protective_stop(tmp_path: Path, arm: UrEm
 
 
 def test_the_robots_watchdog_stops_it_when_no_input_comes(tmp_path: Path, arm: UrEmulator) -> None:
-    plant = opened(tmp_path, arm)
-    spin(plant, arm, 0.3, lambda: plant.apply(RATES))
+    plant = opened(tmp_path, arm, more="watchdog_hz = 2")
+    spin(plant, arm, 0.7, lambda: plant.apply(RATES))  # longer than it waits
     assert arm.watchdog_trips == 0
     wait_for(lambda: arm.watchdog_trips == 1)
     assert arm.runtime_state == STOPPED
@@ -263,7 +263,7 @@ def test_robots_of_other_joints_are_refused(tmp_path: Path, arm: UrEmulator) -> 
 def test_the_program_has_the_watchdog_and_closes_every_block(tmp_path: Path, arm: UrEmulator, mode: str) -> None:
     program = ur_program(ur_options(driver_table(tmp_path, keys(arm, mode)), 125.0), 5)
     lines = [line.strip() for line in program.splitlines()]
-    assert lines[1] == 'rtde_set_watchdog("input_int_register_24", 3, "stop")'
+    assert lines[1] == 'rtde_set_watchdog("input_int_register_24", 1, "stop")'
     assert sum(line.endswith(":") and not line.startswith(("elif", "else")) for line in lines) == lines.count("end")
     depth = 0
     for line in program.splitlines():
@@ -338,7 +338,7 @@ def test_a_connection_that_breaks_ends_the_node_in_one_sentence(tmp_path: Path, 
 
 
 def test_the_robot_stops_when_the_driver_is_killed(tmp_path: Path, arm: UrEmulator) -> None:
-    (tmp_path / "ur.toml").write_text(f"[driver]\n{keys(arm, more='watchdog_hz = 1')}")
+    (tmp_path / "ur.toml").write_text(f"[driver]\n{keys(arm)}")
     command = [sys.executable, "-m", "tests.drivers.six", "drive", "six", "ur.toml", "--endpoint", f"ipc://{tmp_path}/bus"]
     with subprocess.Popen(
         [*command, "--priority", "0"], cwd=tmp_path, env=environment(), text=True, stdout=subprocess.PIPE
