@@ -19,8 +19,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 demo: install compiler  ## fly the figure eight for 20 s: simulator, controller and recorder in three processes
 	@$(BIN)/mpc launch launch/quadrotor.toml
 
-test: install-dev compiler  ## the whole test suite: two tests at a time, then those that nothing may run beside
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not alone"
+test: install-dev compiler  ## the whole test suite: two tests at a time, each on a core, then those that nothing may run beside
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not alone"
 	@$(BIN)/python -m pytest -m "alone and not slow"
 
 test-long: install-dev compiler  ## the tests that `make test` leaves out: intervals over many seeds, whole flights
