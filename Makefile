@@ -28,7 +28,7 @@ test-long: install-dev compiler  ## the tests that `make test` leaves out: inter
 
 GATE_TESTS := tests/control/test_safety_gate.py tests/control/test_safety_gate_properties.py
 
-test-gate: install-dev $(VENV)/.gate  ## the safety gate: every branch covered, 10^5 drawn cases, mutants killed; 6 minutes
+test-gate: install-dev $(VENV)/.gate  ## the safety gate: every branch covered, 10^5 drawn cases, mutants killed; 3 minutes
 	@$(BIN)/python -m coverage run --branch --include=mpc_controller/control/safety_gate.py --data-file=$(VENV)/.coverage -m pytest $(GATE_TESTS)
 	@$(BIN)/python -m coverage report --data-file=$(VENV)/.coverage --show-missing --fail-under=100
 	@GATE_CASES=15000 $(BIN)/python -m pytest tests/control/test_safety_gate_properties.py
