@@ -41,7 +41,9 @@ class Service:
         )
 
     def heard(self, seconds: float) -> list[str]:
-        """All that is said within a time."""
+        """All that is said within a time from now on."""
+        while not self._words.empty():
+            self._words.get()
         said, end_s = [], time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             with suppress(queue.Empty):
