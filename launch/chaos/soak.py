@@ -28,8 +28,8 @@ _MOTION = 250  # observations after every fault
 
 
 def soak(scale: Scale) -> Outcome:
-    """Faults drawn with a seed; memory and open files of plant and recorder after each. Quick: six, two seconds apart."""
-    times, every_s, warm_up = scale.times(120, 6), 2.0 if scale.is_quick else _EVERY_S, 2 if scale.is_quick else _WARM_UP
+    """Faults drawn with a seed; memory and open files of plant and recorder after each. Quick: six, a second apart."""
+    times, every_s, warm_up = scale.times(120, 6), 1.0 if scale.is_quick else _EVERY_S, 2 if scale.is_quick else _WARM_UP
     limit_mb_h = 1e4 if scale.is_quick else _SLOPE_MB  # some seconds say nothing about an hour
     robot = load_robot(_ROBOT)
     steps: list[float] = []
