@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import casadi as ca
@@ -65,3 +66,8 @@ def driver_table(folder: Path, text: str) -> TomlTable:
     table = TomlTable.read(path).table("driver")
     table.text("kind", None)
     return table
+
+
+def with_defaults(keys: str, defaults: Mapping[str, float]) -> str:
+    """Keys of a driver's file, after those of the defaults that are not among them."""
+    return "".join(f"{key} = {value}\n" for key, value in defaults.items() if key not in keys) + keys

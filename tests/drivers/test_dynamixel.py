@@ -21,7 +21,7 @@ from mpc_controller.toml_table import TomlError
 from robots import load_robot
 from tests.drivers.controllers import outlive
 from tests.drivers.processes import PATIENCE_S, driving, wait_for
-from tests.drivers.robots import driver_table, joints
+from tests.drivers.robots import driver_table, joints, with_defaults
 from tests.drivers.ticks import clock_of, spin, spin_until
 from tests.launch.command import run
 
@@ -59,9 +59,9 @@ PATIENT = {"timeout_ms": 100, "watchdog_ms": 2000, "lost_after_s": 60}
 
 
 def keys(line: DynamixelEmulator, mode: str = "current", more: str = "") -> str:
+    more = with_defaults(more, PATIENT)
     torque = f"torque_per_ampere = [{', '.join(['1.78'] * len(line.servos))}]\n" if mode == "current" else ""
-    patient = "\n".join(f"{key} = {value}" for key, value in PATIENT.items() if key not in more)
-    return f'kind = "dynamixel"\nport = "{line.port}"\nmode = "{mode}"\nids = {list(line.servos)}\n{torque}{patient}\n{more}\n'
+    return f'kind = "dynamixel"\nport = "{line.port}"\nmode = "{mode}"\nids = {list(line.servos)}\n{torque}{more}\n'
 
 
 def opened(folder: Path, line: DynamixelEmulator, mode: str = "current", more: str = "") -> Plant:

@@ -20,7 +20,7 @@ from mpc_controller.node.plant import Plant
 from mpc_controller.toml_table import TomlError
 from robots import load_robot
 from tests.drivers.processes import driving, wait_for
-from tests.drivers.robots import driver_table, joints
+from tests.drivers.robots import driver_table, joints, with_defaults
 from tests.drivers.ticks import let_pass, spin, spin_until
 from tests.launch.command import run, start
 
@@ -52,8 +52,7 @@ PATIENT = {"stale_after_s": 10, "lost_after_s": 30, "mode_timeout_s": 30}
 
 
 def keys(port: int, more: str = "") -> str:
-    patient = "\n".join(f"{key} = {value}" for key, value in PATIENT.items() if key not in more)
-    return f'kind = "mavlink"\nlisten = "127.0.0.1:{port}"\nrate_gain = [20, 20, 10]\n{patient}\n{more}\n'
+    return f'kind = "mavlink"\nlisten = "127.0.0.1:{port}"\nrate_gain = [20, 20, 10]\n{with_defaults(more, PATIENT)}\n'
 
 
 _PLANTS: list[Plant] = []

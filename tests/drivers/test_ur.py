@@ -29,7 +29,7 @@ from mpc_controller.toml_table import TomlError
 from robots import load_robot
 from tests.drivers.controllers import outlive
 from tests.drivers.processes import PATIENCE_S, wait_for
-from tests.drivers.robots import driver_table, joints
+from tests.drivers.robots import driver_table, joints, with_defaults
 from tests.drivers.ticks import clock_of, let_pass, spin, spin_until
 from tests.drivers.ur_emulator import PLAYING, PROTECTIVE_STOP, STOPPED, UrEmulator
 from tests.launch.command import environment
@@ -50,9 +50,8 @@ PATIENT = {"stale_after_s": 10, "lost_after_s": 30, "watchdog_hz": 1}
 
 
 def keys(arm: UrEmulator, mode: str = "speedj", more: str = "") -> str:
-    patient = "\n".join(f"{key} = {value}" for key, value in PATIENT.items() if key not in more)
     ports = f"port = {arm.port}\nscript_port = {arm.script_port}"
-    return f'kind = "ur"\nhost = "127.0.0.1"\nmode = "{mode}"\n{patient}\n{ports}\n{more}\n'
+    return f'kind = "ur"\nhost = "127.0.0.1"\nmode = "{mode}"\n{ports}\n{with_defaults(more, PATIENT)}\n'
 
 
 def opened(folder: Path, arm: UrEmulator, mode: str = "speedj", more: str = "") -> Plant:
