@@ -156,12 +156,13 @@ class UrPlant(Plant):
         while True:
             self._rtde.receive()
             self._say(Order.REST)
-            running = self._rtde.newest and self._rtde.newest[20:22] == (_PLAYING, token)
-            if running and not self._objection():
+            has_begun = self._rtde.newest and self._rtde.newest[21] == token
+            if has_begun and not self._objection():
                 return
             if self._rtde.failure or time.monotonic() > deadline_s:
                 break
             time.sleep(0.01)
         how = "is it in remote control, and its brakes released?" if self._options.uploads else "start it at the pendant"
-        reason = self._rtde.failure or self._safety_objection() or how
+        has_ended = has_begun and self._options.uploads  # at the pendant, the token of one before looks the same
+        reason = self._rtde.failure or (self._objection() if has_ended else self._safety_objection()) or how
         raise DriverError(f"{self._options.host}: the robot's program does not run: {reason}")

@@ -235,6 +235,12 @@ def test_a_robot_that_is_not_there_or_takes_no_program_is_named(
             plant_of(table, joints(6, "rad/s", 125.0))()
 
 
+def test_a_program_that_ends_at_once_is_said_to_have_ended(tmp_path: Path, arm: UrEmulator) -> None:
+    arm.ends_programs = True
+    with pytest.raises(DriverError, match="does not run: the robot's program ended: its watchdog missed inputs, or someone"):
+        opened(tmp_path, arm)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -56,9 +56,9 @@ class UrEmulator:
         self.program, self.watchdog_trips = "", 0
         self.input_int, self.input_double, self.output_int = [0] * 48, [0.0] * 48, [0] * 48
         self.is_mute = False  # sends no data, as if the cable were cut
-        self.takes_programs = True
+        self.takes_programs, self.ends_programs = True, False  # at once
         self.garbage = b""  # sent once, ahead of the next data
-        self._updated_s: dict[str, float] = {}
+        self._began_s, self._updated_s = 0.0, dict[str, float]()
         self._owned: dict[str, int] = {}
         self.time_s = 0.0  # its own: a machine too busy to serve it in time does not make it miss inputs
         self._stop = threading.Event()
@@ -94,11 +94,11 @@ class UrEmulator:
         """As a person does at the pendant."""
         with self.lock:
             self.program = program
-            self.runtime_state = PLAYING
+            self.runtime_state = STOPPED if self.ends_programs else PLAYING
             written = re.search(r"write_output_integer_register\((\d+), (\d+)\)", self.program)
             if written:
                 self.output_int[int(written[1])] = int(written[2])
-            self._updated_s = dict.fromkeys(self._updated_s, self.time_s)
+            self._began_s = self.time_s
 
     def is_written_to(self) -> bool:
         """Whether a client writes inputs, which the watchdog wants."""
@@ -118,8 +118,8 @@ class UrEmulator:
     def _watch(self) -> None:
         watchdog = re.search(r'rtde_set_watchdog\("(\w+)", ([\d.]+), "stop"\)', self.program)
         if self.runtime_state == PLAYING and watchdog:
-            updated_s = self._updated_s.get(watchdog[1], -np.inf)
-            if self.time_s - updated_s > 1 / float(watchdog[2]):
+            fed_s = max(self._began_s, self._updated_s.get(watchdog[1], -np.inf))  # counts from where the program sets it
+            if self.time_s - fed_s > 1 / float(watchdog[2]):
                 self.runtime_state, self.watchdog_trips = STOPPED, self.watchdog_trips + 1
 
     def _move(self) -> None:
