@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 
 @final
 @dataclass(frozen=True)
 class Requirement:
-    """`text` says what must hold, `measured` what was found, in words with units."""
+    """`text` says what must hold, `measured` what was found, in words with units.
+
+    is_speed: the machine decides it too: how long a start takes, say. The command judges it, a test does not.
+    """
 
     text: str
     measured: str
     holds: bool
+    is_speed: bool = False
 
 
 @final
@@ -47,6 +51,11 @@ class Scale:
 def at_most(text: str, measured: float, limit: float, unit: str) -> Requirement:
     """measured ≤ limit."""
     return Requirement(text, f"{measured:.4g} {unit}".rstrip(), measured <= limit)
+
+
+def fast_enough(text: str, measured: float, limit: float, unit: str) -> Requirement:
+    """measured ≤ limit, of a time that the machine decides too."""
+    return replace(at_most(text, measured, limit, unit), is_speed=True)
 
 
 def none_of(text: str, found: int, total: int) -> Requirement:
