@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, final
@@ -19,6 +20,7 @@ from mpc_controller.bus.messages import EStop, Event, Message, Mode, Observation
 from mpc_controller.bus.zmq_link import PeerLink
 
 _PATIENCE_S = 120.0  # of the wall clock; a machine that is busy with other things may build a solver in it
+_ENDING_S = 10.0
 _ROOT = Path(__file__).parents[2]
 
 
@@ -161,9 +163,14 @@ class Flight:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._link.close()
+        running = [process for process in self._processes if process.poll() is None]
+        for process in running:  # in good order: one that is building something puts that away
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDING_S)
+            process.kill()
         for process in self._processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
             process.communicate()
         self._folder.cleanup()

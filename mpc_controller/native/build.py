@@ -6,7 +6,6 @@ import ctypes
 import hashlib
 import importlib.metadata
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,12 +16,12 @@ from typing import final
 
 from mpc_controller.native.cache import cache_folder, exclusive, library_path, load_library, processor, store_library
 from mpc_controller.native.compiler import Compiler, CompilerError, find_compiler
+from mpc_controller.native.compiler_runs import CompilerRuns
 
 # No -ffast-math: the NaN checks of the kernels must work. Nobody reads errno or the floating-point exception flags.
 _FLAGS = ("-fPIC", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math")
 # `zig cc` links a sanitizer that ends the process where C leaves the behaviour open; the other compilers do not.
 _ZIG_FLAGS = ("-fno-sanitize=undefined",)
-_ERROR_LINES = 12
 
 
 @final
@@ -118,21 +117,10 @@ def _compile(sources: Sequence[Source], compiler: Compiler, folder: Path) -> Pat
     commands = [
         [*compiler.command, source.optimization, *flags, "-c", source.name, "-o", f"{source.name}.o"] for source in units
     ]
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(lambda command: _run(command, folder), commands))
     linked = folder / "library.so"
     objects = [f"{source.name}.o" for source in units]
-    # The flags again: without them zig builds its support library for debugging, which takes 12 s more the first time.
-    _run([*compiler.command, "-O3", *flags, "-shared", "-o", linked.name, *objects, "-lm"], folder)
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool, CompilerRuns(folder) as compilers:
+        list(pool.map(compilers.run, commands))
+        # The flags again: without them zig builds its support library for debugging, which takes 12 s more the first time.
+        compilers.run([*compiler.command, "-O3", *flags, "-shared", "-o", linked.name, *objects, "-lm"])
     return linked
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    """Run one compiler command in `folder`; CompilerError shows the command and the first lines that it said."""
-    # zig keeps its support library; where there is no cache folder that can be written, only for this build.
-    kept = cache_folder() if cache_folder().is_dir() and os.access(cache_folder(), os.W_OK) else folder
-    environment = {"ZIG_GLOBAL_CACHE_DIR": str(kept / "zig"), **os.environ, "LC_ALL": "C"}
-    answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", env=environment)
-    if answer.returncode != 0:
-        said = "\n".join(answer.stderr.strip().splitlines()[:_ERROR_LINES])
-        raise CompilerError(f"the C compiler failed (exit code {answer.returncode}): {' '.join(command)}\n{said}")

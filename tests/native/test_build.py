@@ -9,6 +9,8 @@ import multiprocessing.synchronize
 import os
 import platform
 import shlex
+import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 
 from mpc_controller.native.build import Build, Source, build_library
 from mpc_controller.native.compiler import CompilerError, find_compiler
+from tests.drivers.processes import PATIENCE_S, wait_for
 
 ANSWER = Source("answer.c", '#include "number.h"\nint answer(void) { return NUMBER; }\n')
 
@@ -116,6 +119,26 @@ def test_an_error_of_the_compiler_shows_the_command_and_what_it_said(cache: Path
     with pytest.raises(CompilerError, match=r"(?s)-c wrong\.c .*wrong\.c:1"):
         build_library("a mistake", "key", lambda: [Source("wrong.c", "int f( {")], print)
     assert list((cache / "native").iterdir()) == []
+
+
+def test_who_interrupts_a_build_waits_for_no_compiler_and_finds_nothing_left(tmp_path: Path) -> None:
+    wrapper, temporary = tmp_path / "wrapper", tmp_path / "temporary"
+    temporary.mkdir()
+    endless = f"touch {tmp_path}/compiling; touch $TMPDIR/its_own; sleep 1000; exit"
+    compiler = shlex.join(find_compiler().command)
+    wrapper.write_text(f'#!/bin/sh\ncase "$*" in *answer.c*) {endless};; esac\nexec {compiler} "$@"\n')
+    wrapper.chmod(0o755)
+    environment = os.environ | {"CC": str(wrapper), "TMPDIR": str(temporary)}
+    code = "from tests.native.test_build import _build; _build()"
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for((tmp_path / "compiling").exists)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=PATIENCE_S)  # it waits until its compilers are gone
+        finally:
+            process.kill()
+    assert said.splitlines()[-1] == "KeyboardInterrupt"
+    assert list(temporary.iterdir()) == []
 
 
 def test_each_source_is_compiled_at_its_own_level() -> None:
