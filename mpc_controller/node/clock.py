@@ -9,8 +9,8 @@ from typing import final
 
 
 class Clock(abc.ABC):
-    """The plant's clock, tick by tick. `overruns` counts the ticks whose time had passed when they were asked for; `late_ns` is
-    how much later than its time the last tick began."""
+    """The plant's clock, tick by tick; it begins with the first one. `overruns` counts those whose time had passed when they
+    were asked for; `late_ns` is how much later than its time the last tick began."""
 
     overruns: int = 0
     late_ns: int = 0
@@ -31,9 +31,11 @@ class SteadyClock(Clock):
         sleep_s: Callable[[float], None] = time.sleep,
     ) -> None:
         self._period_ns, self._now_ns, self._sleep_s = period_ns, now_ns, sleep_s
-        self._next_ns = now_ns()
+        self._next_ns: int | None = None
 
     def tick(self) -> int:
+        if self._next_ns is None:
+            self._next_ns = self._now_ns()
         wait_ns = self._next_ns - self._now_ns()
         if wait_ns > 0:
             self._sleep_s(wait_ns * 1e-9)
@@ -61,10 +63,12 @@ class SimulationClock(Clock):
         sleep_s: Callable[[float], None] = time.sleep,
     ) -> None:
         self._period_ns, self._real_time, self._now_ns, self._sleep_s = period_ns, real_time, now_ns, sleep_s
-        self._wall_ns = now_ns() if real_time else 0
-        self._time_ns = self._wall_ns
+        self._wall_ns = 0
+        self._time_ns = None if real_time else 0
 
     def tick(self) -> int:
+        if self._time_ns is None:
+            self._time_ns = self._wall_ns = self._now_ns()
         time_ns = self._time_ns
         self._time_ns += self._period_ns
         if self._real_time:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -54,6 +55,15 @@ def test_a_simulators_clock_keeps_the_time_of_its_physics_and_never_hurries():
     assert clock.overruns == 1
     # Ticks at 0, 2, 4, 6, then late at 11, and from there every 2 ms again.
     assert wall.now - 1000 == 15 * MS + MS // 2
+
+
+@pytest.mark.parametrize("make", [SteadyClock, lambda *how: SimulationClock(how[0], True, *how[1:])])
+def test_a_clock_begins_with_its_first_tick(make: Callable[..., Clock]):
+    wall = Wall()
+    clock = make(2 * MS, wall.read, wall.sleep)
+    wall.now += 50 * MS
+    assert ticks(clock, wall, [MS] * 3) == [wall.now - 5 * MS, wall.now - 3 * MS, wall.now - MS]
+    assert (clock.overruns, clock.late_ns) == (0, 0)
 
 
 def test_a_clock_that_does_not_wait_starts_at_zero():
