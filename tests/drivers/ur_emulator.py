@@ -56,7 +56,8 @@ class UrEmulator:
         self.program, self.watchdog_trips = "", 0
         self.input_int, self.input_double, self.output_int = [0] * 48, [0.0] * 48, [0] * 48
         self.is_mute = False  # sends no data, as if the cable were cut
-        self.takes_programs, self.ends_programs = True, False  # at once
+        self.takes_programs = True
+        self.ends_programs = False  # as soon as they begin
         self.garbage = b""  # sent once, ahead of the next data
         self._began_s, self._updated_s = 0.0, dict[str, float]()
         self._owned: dict[str, int] = {}
