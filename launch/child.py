@@ -81,7 +81,7 @@ class Child:
             self.wait(_GRACE_S)
 
     def kill(self) -> None:
-        """End it at once, with all that it started but compilers at work, which end with their file."""
+        """End it at once, with all that it started."""
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -38,7 +38,6 @@ class CompilerRuns:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            start_new_session=True,  # a compiler starts processes of its own: they end together
         )
         self._running.append(process)
         _, said = process.communicate()
@@ -52,5 +51,16 @@ class CompilerRuns:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for process in self._running if kind else ():
             if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                for pid in _family(process.pid):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it started, as Linux tells. Not by a group: whoever ends that of this process ends these too."""
+    try:
+        threads = Path(f"/proc/{pid}/task").glob("*/children")
+        children = [child for thread in threads for child in thread.read_text().split()]
+    except OSError:
+        children = []  # it has just ended
+    return [pid, *(member for child in children for member in _family(int(child)))]
